@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
+import type { Operation } from '../index.ts';
 import { group, run, sleep, tcpServer } from '../index.ts';
+import type { InspectSnapshot } from './snapshot.ts';
 import { inspectSnapshot } from './snapshot.ts';
 
 test('a snapshot has the process, the network and the tasks, all of it as JSON', async () => {
@@ -27,4 +29,18 @@ test('a snapshot has the process, the network and the tasks, all of it as JSON',
 
 test('a snapshot outside of programs has no tasks', () => {
   expect(inspectSnapshot()).toMatchObject({ pid: 0, tree: { root: null }, servers: [] });
+});
+
+test('the title of the process has no control characters in a snapshot', async () => {
+  const { title } = process;
+  process.title = 'x\x1b[2J';
+  try {
+    const snapshot = await run(function* (): Operation<InspectSnapshot> {
+      yield* sleep(0);
+      return inspectSnapshot();
+    });
+    expect(snapshot.title).toBe('x\\x1b[2J');
+  } finally {
+    process.title = title;
+  }
 });

@@ -5,6 +5,7 @@ import type { NetworkCounters } from '../world/network.ts';
 import type { ProcessUsage } from '../world/platform.ts';
 import type { RuntimeWorld } from '../world/world.ts';
 import type { StepTimes, TaskTime } from './step-times.ts';
+import { safeText } from './text.ts';
 import type { TaskTree, TaskTreeOptions } from './tree.ts';
 import { taskTree } from './tree.ts';
 
@@ -61,12 +62,14 @@ export function inspectSnapshot(options: SnapshotOptions = {}): InspectSnapshot 
   const scheduler = options.scheduler ?? currentProgram();
   const world = (scheduler?.world ?? {}) as Partial<RuntimeWorld>;
   const tree = taskTree(scheduler === undefined ? treeOptions : { ...treeOptions, scheduler });
+  const usage = world.platform?.usage?.() ?? NO_USAGE;
   const servers = serversOf(world);
   const lags = servers.map((server) => Number(server['lagMs'] ?? 0));
   return {
     version: 1,
     pid: world.platform?.pid ?? 0,
-    ...(world.platform?.usage?.() ?? NO_USAGE),
+    ...usage,
+    title: safeText(() => usage.title),
     tree,
     loop: {
       longestMs: tree.stats.longestMs,
@@ -86,5 +89,8 @@ function countersOf({ networkInUse, network }: Partial<RuntimeWorld>): NetworkCo
 
 function serversOf({ program }: Partial<RuntimeWorld>): InspectSnapshot['servers'] {
   const servers = [...(program?.servers ?? [])];
-  return servers.map((server) => ({ name: String(server.address), ...server.stats() }));
+  return servers.map((server) => ({
+    name: safeText(() => server.address),
+    ...server.stats(),
+  }));
 }

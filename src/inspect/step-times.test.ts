@@ -30,6 +30,22 @@ test('step times name the tasks that ran longest and announce kinds that had a l
   expect(steps.slowest()).toEqual([]);
 });
 
+test('a kind of tasks whose steps are mostly short is announced a limited number of times', () => {
+  const host = new VirtualHost();
+  let announced = 0;
+  host.playGroup(function* (tasks) {
+    host.scheduler.observeSteps(new StepTimes(() => announced++));
+    tasks.spawn(
+      function* () {
+        host.time += 25;
+        for (let i = 0; i < 1000; i++) yield* sleep(1);
+      },
+      { name: 'connection' },
+    );
+  });
+  expect(announced).toBe(250);
+});
+
 test('a scheduler without an observer does not time steps any more', () => {
   const host = new VirtualHost();
   const steps = new StepTimes();

@@ -3,8 +3,13 @@ import type { StepObserver } from '../kernel/hooks.ts';
 import type { TaskImpl } from '../kernel/task/task.ts';
 import { patternOf, safeText } from './text.ts';
 
-/** A step that takes longer holds up other tasks: its kind is announced from then on. */
+/** A step that takes longer holds up other tasks: the next steps of its kind are announced. */
 const LONG_MS = 20;
+/**
+ * Announcements for each millisecond of a long step. One takes about 10 µs, so they take less than
+ * a tenth of the time of the long steps, also if nearly all steps of the kind are short.
+ */
+const ANNOUNCEMENTS_PER_MS = 10;
 /** Kinds of tasks that are announced. */
 const MAX_KINDS = 32;
 const MAX_SLOWEST = 10;
@@ -19,21 +24,26 @@ export interface TaskTime {
 /** Observes the steps of one program. Its memory is bounded by the number of unfinished tasks. */
 export class StepTimes implements StepObserver {
   readonly #runMs = new Map<TaskImpl, number>();
-  /** The kinds of tasks, by the patterns of their names, that had a long step. */
-  readonly #longKinds = new Set<string>();
+  /** The announcements that are left for each kind of task, by the pattern of its name. */
+  readonly #announcements = new Map<string, number>();
   readonly #announce: (step: Omit<TaskTime, 'runMs'>) => void;
   /** The longest step so far. */
   longest: TaskTime | undefined;
 
-  /** `announce` is called before a step of a task whose kind had a long step before. */
+  /** `announce` is called before steps of tasks whose kind had a long step before. */
   constructor(announce: (step: Omit<TaskTime, 'runMs'>) => void = () => {}) {
     this.#announce = announce;
   }
 
   stepBegins(task: TaskImpl): void {
-    if (this.#longKinds.size === 0) return;
+    if (this.#announcements.size === 0) return;
     const name = safeText(() => task.name);
-    if (this.#longKinds.has(patternOf(name))) this.#announce({ id: task.id, name });
+    const kind = patternOf(name);
+    const left = this.#announcements.get(kind);
+    if (left === undefined) return;
+    if (left > 1) this.#announcements.set(kind, left - 1);
+    else this.#announcements.delete(kind);
+    this.#announce({ id: task.id, name });
   }
 
   stepEnded(task: TaskImpl, tookMs: number): void {
@@ -53,7 +63,10 @@ export class StepTimes implements StepObserver {
   #noteLong(task: TaskImpl, tookMs: number): void {
     const time = timeOf(task, tookMs);
     if (tookMs > (this.longest?.runMs ?? 0)) this.longest = time;
-    if (this.#longKinds.size < MAX_KINDS) this.#longKinds.add(patternOf(time.name));
+    const kind = patternOf(time.name);
+    const left = this.#announcements.get(kind);
+    if (left === undefined && this.#announcements.size >= MAX_KINDS) return;
+    this.#announcements.set(kind, (left ?? 0) + Math.ceil(tookMs * ANNOUNCEMENTS_PER_MS));
   }
 
   #forgetFinished(): void {

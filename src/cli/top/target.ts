@@ -89,7 +89,7 @@ function readStatus(pid: number) {
     /** The signals that the process has a handler for. */
     caught: BigInt(`0x${field('SigCgt')[0] || '0'}`),
     /** Its id in its own PID namespace, which it uses for its files. */
-    ownId: Number(field('NSpid').at(-1) ?? pid),
+    ownId: Number(field('NSpid').at(-1) || pid),
   };
 }
 

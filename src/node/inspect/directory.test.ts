@@ -1,4 +1,13 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -44,6 +53,13 @@ describe.skipIf(uid === undefined)('the runtime directory', () => {
     chmodSync(folder, 0o1777);
     expect(isPrivate(path, owner)).toBe(true);
     expect(isPrivate(join(folder, 'missing'), owner)).toBe(false);
+  });
+
+  test('is not created among the files of another user, for example by sudo', () => {
+    const environment = { XDG_RUNTIME_DIR: folder, TMPDIR: folder };
+    if (owner === 0) chownSync(folder, 1, 1);
+    expect(openDirectory(environment, owner === 0 ? 0 : owner + 1)).toBeUndefined();
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   test('is in the next candidate if the first one cannot be used', () => {

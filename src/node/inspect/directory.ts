@@ -31,7 +31,8 @@ export function openDirectory(
 ): string | undefined {
   if (uid === undefined) return undefined;
   return directoryCandidates(environment, uid).find((path) => {
-    create(path);
+    // A directory of root among the files of another user would exclude that user from it.
+    if (isProtected(dirname(path), uid)) create(path);
     return isPrivate(path, uid);
   });
 }
@@ -53,10 +54,18 @@ export function isPrivate(path: string, uid: number): boolean {
   try {
     const found = lstatSync(path);
     if (!found.isDirectory() || found.uid !== uid) return false;
-    if ((found.mode & GROUP_AND_OTHERS) !== 0) return false;
-    const parent = statSync(dirname(path));
-    const isSafe = (parent.mode & WRITABLE_BY_OTHERS) === 0 || (parent.mode & STICKY) !== 0;
-    return isSafe && (parent.uid === uid || parent.uid === 0);
+    return (found.mode & GROUP_AND_OTHERS) === 0 && isProtected(dirname(path), uid);
+  } catch {
+    return false;
+  }
+}
+
+/** True for a directory in which no other user than root can replace what user `uid` creates. */
+function isProtected(path: string, uid: number): boolean {
+  try {
+    const found = statSync(path);
+    const isSafe = (found.mode & WRITABLE_BY_OTHERS) === 0 || (found.mode & STICKY) !== 0;
+    return isSafe && (found.uid === uid || found.uid === 0);
   } catch {
     return false;
   }

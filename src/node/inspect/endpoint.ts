@@ -72,10 +72,18 @@ export class Endpoint {
     const server = createServer((socket) => this.#serve(socket));
     server.maxConnections = MAX_CLIENTS;
     server.on('error', () => this.close());
-    // The directory is private, so no other user can connect before the mode is set.
-    server.listen(this.#path, () => chmodSync(this.#path, 0o600));
+    server.listen(this.#path, () => this.#restrictAccess());
     server.unref();
     return server;
+  }
+
+  /** The directory is private, so no other user can connect before the mode is set. */
+  #restrictAccess(): void {
+    try {
+      chmodSync(this.#path, 0o600);
+    } catch {
+      this.close(); // Something else has removed the socket.
+    }
   }
 
   close(): void {
@@ -107,7 +115,7 @@ export class Endpoint {
     socket.on('data', (data: string) => {
       const lines = (request + data).split('\n');
       request = lines.pop() ?? '';
-      if (request.length > MAX_REQUEST_BYTES) socket.destroy();
+      if (request.length > MAX_REQUEST_BYTES) return void socket.destroy();
       // A client that sends many requests at once needs only the newest answer.
       const last = lines.at(-1);
       if (last !== undefined) this.#send(socket, this.#answer(last));
