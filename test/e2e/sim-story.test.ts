@@ -1,5 +1,5 @@
 /** `coronet sim --report`: the story of a run, read as a file and drawn by a browser. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -173,6 +173,15 @@ describe('coronet sim --report', () => {
       expect((await started.exit).code).toBe(2);
       expect(started.stderr).toMatch(text);
     }
+  });
+
+  it('rejects the file of --trace, which would replace it', async () => {
+    const file = join(folder, 'one');
+    const args = ['--report', file, '--trace', `${folder}/./one`];
+    const started = coronet('sim', moduleOf('quiet.mjs', QUIET), ...args);
+    expect((await started.exit).code).toBe(2);
+    expect(started.stderr).toMatch(/^coronet: Expected --report and --trace to be two files/);
+    expect(existsSync(file)).toBe(false);
   });
 });
 

@@ -17,7 +17,12 @@ export interface Files {
 
 /** Throws CommandUsageError unless the files can be created. */
 export function filesOf(values: OptionValues): Files {
-  return { report: readPath(values, 'report'), trace: readPath(values, 'trace') };
+  const files = { report: readPath(values, 'report'), trace: readPath(values, 'trace') };
+  const { report, trace } = files;
+  if (report !== undefined && trace !== undefined && resolve(report) === resolve(trace)) {
+    throw new CommandUsageError('Expected --report and --trace to be two files.');
+  }
+  return files;
 }
 
 function readPath(values: OptionValues, name: string): string | undefined {

@@ -41,7 +41,6 @@ export function failureText({ message, error }: FailureRecord, note = ''): strin
 }
 
 /** The stack without the frames of the scheduler and below, which are always the same. */
-/** The same as one text. */
 export function ownStack(stack: string): string {
   return ownLines(stack).join('\n');
 }

@@ -6,7 +6,7 @@ import { realBackends } from '../../../test/support/backends.ts';
 import { withPair } from '../../../test/support/sockets.ts';
 import type { TraceEventJson, TraceJson } from '../../../test/support/trace-events.ts';
 import { checkTraceEvents } from '../../../test/support/trace-events.ts';
-import type { Operation } from '../../index.ts';
+import type { Hooks, Operation } from '../../index.ts';
 import { Channel, group, run, scope, sleep } from '../../index.ts';
 import { trace } from '../../inspect.ts';
 import { runSimulated } from '../../sim.ts';
@@ -74,6 +74,13 @@ describe('trace', () => {
     expect(arrows).toContain('main #1 → sender #2');
     expect(arrows).toContain('timers → sender #2');
     expect(arrows).toContain('sender #2 → main #1');
+  });
+
+  it('keeps no signal listener after wrong hooks', async () => {
+    const listeners = process.listenerCount('SIGTERM');
+    const hooks = null as unknown as Hooks;
+    await expect(trace(pingPong, { file, hooks })).rejects.toThrow(TypeError);
+    expect(process.listenerCount('SIGTERM')).toBe(listeners);
   });
 
   it('takes a function that runs a program with the hooks', async () => {

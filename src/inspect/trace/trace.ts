@@ -49,10 +49,10 @@ export function makeTrace<O extends { readonly hooks?: Hooks }>({
     checkArguments(program, file, maxEvents);
     const traceFile = open(file);
     const tracer = new TaskTracer(traceFile.append, maxEvents);
-    const hooks = combineHooks(tracer, others);
-    const start = (op: Operation<T>) => run(op, { ...(rest as unknown as O), hooks });
     let result: T;
     try {
+      const hooks = combineHooks(tracer, others);
+      const start = (op: Operation<T>) => run(op, { ...(rest as unknown as O), hooks });
       result = await startProgram(program, hooks, start);
     } catch (error) {
       tracer.end();
