@@ -85,7 +85,12 @@ describe('slabs', () => {
 
   it('requests a collection of young garbage by the bytes of large messages only', () => {
     let requests = 0;
-    const slabs = new Slabs(new ReceivedMemory(() => requests++));
+    const slabs = new Slabs(
+      new ReceivedMemory(() => {
+        requests++;
+        return 0;
+      }),
+    );
     for (let bytes = 0; bytes <= 2 * COLLECT_BYTES; bytes += 1024) receive(slabs, 1024);
     expect(requests).toBe(0);
     for (let bytes = 0; bytes < 2 * COLLECT_BYTES; bytes += 16384) receive(slabs, 16384);

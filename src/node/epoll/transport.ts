@@ -268,7 +268,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     return Math.max(result, 0);
   }
 
-  /** As `#failRecv`. EPIPE does not concern receiving: bytes of the peer may still be queued. */
+  /** As `failRecv`. EPIPE does not concern receiving: bytes of the peer may still be queued. */
   private failSend(errno: number): unknown {
     if (errno === EBADF) return this.closedError();
     const error = this.errorOf(errno, 'write');

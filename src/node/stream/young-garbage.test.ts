@@ -1,7 +1,7 @@
 import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
-import { findCollector } from './young-garbage.ts';
+import { COLLECT_BYTES, findCollector, ReceivedMemory } from './young-garbage.ts';
 
 /** The kinds of the collections that `work` causes. */
 function collectionsOf(work: () => void): Promise<number[]> {
@@ -30,4 +30,26 @@ it('the collector of young garbage is not visible in the program or in later con
   expect(findCollector()).toBeTypeOf('function');
   expect('gc' in globalThis).toBe(exposed);
   expect(runInNewContext('typeof gc')).toBe(exposed ? 'function' : 'undefined');
+});
+
+it('collections of young garbage that are slow are requested after more and more bytes', () => {
+  let tookMs = 2;
+  let bytes = 0;
+  const requestedAfter: number[] = [];
+  const received = new ReceivedMemory(() => {
+    requestedAfter.push(bytes / COLLECT_BYTES);
+    bytes = 0;
+    return tookMs;
+  });
+  const receive = (requests: number): number[] => {
+    requestedAfter.length = 0;
+    while (requestedAfter.length < requests) {
+      bytes += 8192;
+      received.add(8192);
+    }
+    return requestedAfter;
+  };
+  expect(receive(7)).toEqual([1, 2, 4, 8, 16, 16, 16]);
+  tookMs = 0.5;
+  expect(receive(6)).toEqual([16, 8, 4, 2, 1, 1]);
 });

@@ -7,12 +7,21 @@
  * releases young garbage only, takes half a millisecond. So one is requested before V8 begins to
  * mark. (Node 20 does so itself after 32 MB, unless it has begun to mark.)
  *
+ * A program that keeps messages, or many other young objects, has little young garbage: a scavenge
+ * copies what is alive. Then requests are rarer, and V8 decides as without them.
+ *
  * The only function for it is `gc`, which only contexts have that were created while the flag
  * --expose-gc was set. One context is created for it, and the flag is reset at once.
  */
 
-/** Bytes of large messages between two requests. */
+import { now } from '../timers.ts';
+
+/** Bytes of large messages between two requests, while collections are fast. */
 export const COLLECT_BYTES: number = 6 << 20;
+
+/** After a collection that took longer, twice as many bytes pass before the next one. */
+const SLOW_MS = 1;
+const MAX_COLLECT_BYTES = 16 * COLLECT_BYTES;
 
 /** Smaller messages make as much garbage in the heap, so that V8 collects often enough. */
 const LARGE_MESSAGE = 4096;
@@ -20,10 +29,12 @@ const LARGE_MESSAGE = 4096;
 /** Counts the received memory of one network. */
 export class ReceivedMemory {
   #large = 0;
-  readonly #collect: () => void;
+  /** Bytes until the next request. */
+  #interval = COLLECT_BYTES;
+  readonly #collect: () => number;
 
-  /** `collect` requests a collection of young garbage. */
-  constructor(collect: () => void = collectYoungGarbage) {
+  /** `collect` requests a collection of young garbage and returns its duration in milliseconds. */
+  constructor(collect: () => number = collectYoungGarbage) {
     this.#collect = collect;
   }
 
@@ -31,9 +42,12 @@ export class ReceivedMemory {
   add(length: number): void {
     if (length < LARGE_MESSAGE) return;
     this.#large += length;
-    if (this.#large < COLLECT_BYTES) return;
+    if (this.#large < this.#interval) return;
     this.#large = 0;
-    this.#collect();
+    this.#interval =
+      this.#collect() > SLOW_MS
+        ? Math.min(2 * this.#interval, MAX_COLLECT_BYTES)
+        : Math.max(this.#interval / 2, COLLECT_BYTES);
   }
 }
 
@@ -43,9 +57,11 @@ type Collect = (options: { readonly type: 'minor' }) => void;
 let collect: Collect | null | undefined;
 
 /** Without effect where the runtime does not have the function. */
-function collectYoungGarbage(): void {
+function collectYoungGarbage(): number {
   if (collect === undefined) collect = findCollector();
+  const began = now();
   collect?.({ type: 'minor' });
+  return now() - began;
 }
 
 /** Null: the runtime does not have the function. */
