@@ -87,6 +87,16 @@ describe('the task tree', () => {
     expect(tree.shown).toBe(102);
   });
 
+  test('states the kind of a task whose name has one', () => {
+    const tree = treeOf((tasks) => {
+      for (const port of [1, 2]) {
+        const name = { kind: 'connection', toString: () => `10.0.0.1:${port}` };
+        tasks.spawn(() => sleepForever(), { name });
+      }
+    });
+    expect(childrenOf(tree)).toEqual(['2 × connection *: sleep forever']);
+  });
+
   test('keeps seven siblings with children apart and merges eight, with their children', () => {
     const parents = (count: number) => (tasks: Group) => {
       for (let i = 0; i < count; i++) tasks.spawn(() => nest(1), { name: `worker ${i}` });

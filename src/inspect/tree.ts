@@ -2,8 +2,8 @@
  * The task tree: what every task of a program does, what it waits for, and since when.
  *
  * Invariants:
- *  1. The size of the result is bounded by `maxNodes`, MAX_DEPTH and MAX_TEXT, whatever the number,
- *     the names and the nesting of the tasks. The time is O(tasks), without recursion.
+ *  1. The size of the result is bounded by `maxNodes`, MAX_DEPTH and the length of texts, whatever
+ *     the number, the names and the nesting of the tasks. The time is O(tasks), without recursion.
  *  2. Making a tree changes nothing and runs no code of the program, except `toString` of names
  *     that are objects and `describe` of waits that others define, which may throw.
  *  3. Every unfinished task is counted once: in `shown`, with the `count` of its node, or in
@@ -13,10 +13,10 @@ import { currentProgram } from '../kernel/current.ts';
 import type { Scheduler, SchedulerStats } from '../kernel/scheduler.ts';
 import type { TaskImpl, TaskState } from '../kernel/task/task.ts';
 import type { Keys } from '../support/checks.ts';
-import { checkInteger, checkKeys, clip } from '../support/checks.ts';
+import { checkInteger, checkKeys } from '../support/checks.ts';
 import type { ResourceViews } from './resources.ts';
 import { viewResources } from './resources.ts';
-import { MAX_TEXT, patternOf, rawText, safeText } from './text.ts';
+import { patternOf, rawText, safeText } from './text.ts';
 
 /** Nodes of a tree, unless `maxNodes` is given, and the most that can be requested. */
 const DEFAULT_NODES = 500;
@@ -201,7 +201,7 @@ class TreeBuilder {
     const { spawnedAt, suspendedAt } = oldest;
     return {
       id: oldest.id,
-      name: common(safeText(() => oldest.name)),
+      name: common(safeText(() => oldest.title)),
       state: oldest.state,
       waitingOn: common(safeText(() => oldest.waitingOn)),
       waitingMs: oldest.waitedMs(readingMs),
@@ -258,7 +258,7 @@ class SiblingGroups {
     const kind = this.#waitKind(task);
     const byName = byWait.get(kind) ?? new Map<string, TaskImpl[]>();
     if (byName.size === 0) byWait.set(kind, byName);
-    const name = patternOf(clip(task.name, MAX_TEXT)); // a name never throws
+    const name = patternOf(rawText(() => task.title));
     const group = byName.get(name);
     if (group !== undefined) return void group.push(task);
     const first = [task];

@@ -55,6 +55,11 @@ export abstract class Connection extends Step<void> {
     this.inactiveSince = this.openedAt;
   }
 
+  /** For views of many tasks. */
+  get kind(): string {
+    return 'connection';
+  }
+
   /** The peer, as the name of the task. */
   override toString(): string {
     return this.socket.remoteAddress.toString();

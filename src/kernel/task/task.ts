@@ -143,6 +143,12 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
     return name === '' ? `task ${this.id}` : name;
   }
 
+  /** The name in views of many tasks, which also states what the task is: "connection ::1:80". */
+  get title(): string {
+    const { kind } = this.givenName as { readonly kind?: unknown };
+    return typeof kind === 'string' ? `${kind} ${this.name}` : this.name;
+  }
+
   get waitingOn(): string {
     return this.state === 'waiting' ? describeWait(this.wait) : '';
   }
