@@ -7,25 +7,26 @@ import { languageOf } from '../sections.mjs';
 const output = fileURLToPath(new URL('../../build/site/', import.meta.url));
 const { sections, modules } = JSON.parse(readFileSync(`${output}menu.json`, 'utf8'));
 
-/** The entries of the menu at the top: sections, and pages of the section Reference. */
-const inMenu = ['The lesson', 'Tutorial', 'Guides', 'Recipes', 'Coming from'];
-
 const pageItem = ({ title, link }) => ({ text: title, link });
 const apiItem = ({ module }) => ({ text: module, link: `/api/${module}/index.md` });
 
+/** Five entries at the top: more do not fit on a tablet. */
 function menu() {
-  const items = sections
-    .filter(({ title }) => inMenu.includes(title))
-    .map(({ title, pages }) => ({ text: title, items: pages.map(pageItem) }));
   const pages = sections.flatMap((section) => section.pages);
   const inspect = pages.find(({ path }) => path === 'docs/inspect.md');
-  const reference = sections.find(({ title }) => title === 'Reference').pages;
-  items.push({
-    text: 'Reference',
-    items: [...reference.map(pageItem), { text: 'API', items: modules.map(apiItem) }],
-  });
-  if (inspect !== undefined) items.push({ text: 'Inspect', link: inspect.link });
-  return items;
+  const api = { text: 'API', items: modules.map(apiItem) };
+  return [
+    { text: 'Learn', items: ['The lesson', 'Tutorial', 'Coming from'].map(menuOf) },
+    menuOf('Guides'),
+    menuOf('Recipes'),
+    { text: 'Reference', items: [...menuOf('Reference').items, api] },
+    { text: 'Inspect', link: inspect.link },
+  ];
+}
+
+function menuOf(title) {
+  const { pages } = sections.find((section) => section.title === title);
+  return { text: title, items: pages.map(pageItem) };
 }
 
 function sidebar() {

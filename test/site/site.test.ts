@@ -61,11 +61,11 @@ describe.skipIf(isSkipped)('the site in Chromium', () => {
     server?.close();
   });
 
-  test('no page is wider than the window of a phone or of a desktop', async () => {
+  test('no page is wider than the window of a phone, a tablet or a desktop', async () => {
     const wide: string[] = [];
     for (const page of pages) {
       await visit(page);
-      for (const width of [390, 1280]) {
+      for (const width of [390, 768, 1280]) {
         await browser.show(width, 900);
         const widest = await browser.evaluate<number>('document.documentElement.scrollWidth');
         if (widest > width) wide.push(`${page}: ${widest} at ${width}`);
