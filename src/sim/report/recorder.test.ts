@@ -48,6 +48,22 @@ describe('a recorded run', () => {
     }
   });
 
+  it('contains the tasks around a task that is nested deeply', async () => {
+    const depth = 12_000;
+    const recorder = new RunRecorder(10);
+    let tasks: Recording['tasks'] = [];
+    function* nest(level: number): Operation<void> {
+      if (level === depth) tasks = recorder.recording().tasks;
+      else yield* group((members) => members.spawn(() => nest(level + 1)).join());
+    }
+    const plan = planOf({ order: 'fifo' }, { realProcess: nodeProcess });
+    const hooks = recorder.hooks(undefined);
+    const settings: RunSettings = { ...plan.settings, seed: 1, recorder, hooks };
+    await runOnce(() => nest(0), settings, nodeProcess);
+    expect(tasks.map(({ parent }) => parent)).toEqual(tasks.map((_, index) => index - 1));
+    expect(tasks.length).toBeGreaterThan(depth);
+  });
+
   it('contains both ends of each message, its bytes, and the task that it wakes', async () => {
     const { recording } = await record(echoScenario, { link: { latencyMs: [3, 3] } });
     const hello = entriesOf(recording, 'send').filter(({ text }) => text === '5 bytes "Hello"');

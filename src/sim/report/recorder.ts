@@ -148,13 +148,12 @@ export class RunRecorder implements MessageObserver, DecisionObserver {
   #taskOf(task: TaskImpl): number {
     const known = this.#taskIndices.get(task);
     if (known !== undefined) return known;
-    const index = this.#tasks.length;
-    this.#taskIndices.set(task, index);
-    const host = this.#hostOf((task.scheduler.host as SimProcess).host.name);
     const parent = task.parent === null ? -1 : this.#taskOf(task.parent);
+    const host = this.#hostOf((task.scheduler.host as SimProcess).host.name);
     const name = safeText(() => task.name);
     const starts = Math.max(1, this.#processes[host] ?? 1);
-    this.#tasks[index] = { host, starts, id: task.id, name, parent };
+    const index = this.#tasks.push({ host, starts, id: task.id, name, parent }) - 1;
+    this.#taskIndices.set(task, index);
     return index;
   }
 
@@ -250,17 +249,21 @@ function withoutUnusedTasks(
   all: readonly RecordedTask[],
   entries: readonly RecordedEntry[],
 ): Pick<Recording, 'tasks' | 'entries'> {
-  const numbers = new Map<number, number>();
-  const tasks: RecordedTask[] = [];
-  const renumber = (index: number): number => {
-    const task = all[index];
-    if (task === undefined) return -1;
-    const known = numbers.get(index);
-    if (known !== undefined) return known;
-    const parent = renumber(task.parent);
-    numbers.set(index, tasks.length);
-    return tasks.push({ ...task, parent }) - 1;
+  const used = new Set<number>();
+  const use = (index: number): void => {
+    for (let at = index; at >= 0 && !used.has(at); at = all[at]?.parent ?? -1) used.add(at);
   };
+  for (const entry of entries) {
+    if ('task' in entry) use(entry.task);
+    if ('by' in entry) use(entry.by);
+  }
+  const indices = [...used].sort((a, b) => a - b);
+  const numbers = new Map(indices.map((index, number) => [index, number]));
+  const renumber = (index: number): number => numbers.get(index) ?? -1;
+  const tasks = indices.map((index) => {
+    const task = all[index] as RecordedTask;
+    return { ...task, parent: renumber(task.parent) };
+  });
   const renumbered = entries.map((entry): RecordedEntry => {
     if (!('task' in entry)) return entry;
     const task = renumber(entry.task);
