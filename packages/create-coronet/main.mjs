@@ -25,7 +25,8 @@ The default is ${DEFAULT_TEMPLATE}. Existing files are not changed.
 try {
   await start();
 } catch (error) {
-  if (!(error instanceof ProjectError)) throw error;
+  const isExpected = error instanceof ProjectError || error.syscall !== undefined;
+  if (!isExpected) throw error;
   const isUsage = error instanceof UsageError;
   process.stderr.write(`create-coronet: ${error.message}\n${isUsage ? `\n${USAGE}` : ''}`);
   process.exitCode = isUsage ? 2 : 1;

@@ -123,6 +123,13 @@ describe('create-coronet', () => {
     expect(stderr).toContain('exists, and is not a folder');
   });
 
+  test('reports an error of the system in one line', () => {
+    writeFileSync(join(folder, 'taken'), '');
+    const { status, stderr } = create('taken/app');
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^create-coronet: ENOTDIR: .*\n$/);
+  });
+
   test.each(['My-App', '.hidden', 'a b', 'http', 'coronet', 'node_modules', 'x'.repeat(215)])(
     'rejects the name %s, which npm does not accept or which is reserved',
     (name) => {
