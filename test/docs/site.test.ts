@@ -1,5 +1,6 @@
 /** The documents as the site arranges them: sections, and links that also work on a code host. */
-import { readFileSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -33,6 +34,10 @@ const { markdownIn } = await load<{ markdownIn(root: string, folder: string): st
 );
 const { anchorsOf, linksOf, nameSamples, rewriteLinks, summaryOf } =
   await load<Markdown>('markdown.mjs');
+
+const { checkSite } = await load<{
+  checkSite(folder: string): { count: number; problems: string[] };
+}>('check.mjs');
 
 const documents = [...markdownIn(ROOT, 'docs'), ...Object.keys(PROJECT_PAGES)];
 const titles = (files: string[]) => arrange(files).map(({ title }) => title);
@@ -109,6 +114,29 @@ describe('Markdown for the site', () => {
     const text = '# T\n\n- list\n\n```sh\ncode\n```\n\nThe `a` of [b](b.md) and\nv1.2 run. More.\n';
     expect(summaryOf(text)).toBe('The `a` of b and v1.2 run.');
   });
+});
+
+test('the check of the built site reports links that lead nowhere, and what it would load', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'coronet-site-'));
+  try {
+    const links = ['b.html#known', '/b.html#lost', 'c.html', 'https://other.example/'];
+    const anchors = links.map((target) => `<a class="x" href="${target}">x</a>`).join('');
+    const image = '<img alt="" src="https://other.example/x.png">';
+    writeFileSync(join(folder, 'a.html'), `<h1 id="top">A</h1>${anchors}${image}`);
+    writeFileSync(join(folder, 'b.html'), '<h2 id="known">B</h2><a href="a.html#top">a</a>');
+    writeFileSync(join(folder, 'style.css'), '@import "https://other.example/x.css";');
+    expect(checkSite(folder)).toEqual({
+      count: 2,
+      problems: [
+        'a.html loads from another server: https://other.example/x.png',
+        'a.html: the link /b.html#lost leads to no heading',
+        'a.html: the link c.html leads to no page',
+        'style.css loads from another server: @import "https://other.example/x.css"',
+      ],
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test.each(documents)('a link in %s leads to a file and a heading that exist', (path) => {
