@@ -28,8 +28,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'coronet-release-'));
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 
-const MAX_PACKED_BYTES = 1_500_000;
-const MAX_UNPACKED_BYTES = 5_500_000;
+const MAX_PACKED_BYTES = 1_400_000;
+const MAX_UNPACKED_BYTES = 5_000_000;
 const MAX_ADDON_BYTES = 60 * 1024;
 /** The field e_machine of an ELF file. */
 const MACHINES = { x64: 62, arm64: 183 };

@@ -48,9 +48,9 @@ describe('the npm package', () => {
     paths = packed.files.map(({ path }) => path);
   });
 
-  it('has at most 1.5 MB packed, and 5.5 MB unpacked with the sources in the source maps', () => {
-    expect(packed.size).toBeLessThan(1_500_000);
-    expect(packed.unpackedSize).toBeLessThan(5_500_000);
+  it('has at most 1.4 MB packed, and 5 MB unpacked with the sources in the source maps', () => {
+    expect(packed.size).toBeLessThan(1_400_000);
+    expect(packed.unpackedSize).toBeLessThan(5_000_000);
   });
 
   it('has declaration files that compile in a strict program without skipLibCheck', () => {
