@@ -85,7 +85,9 @@ function unknownCommand(name: string): CommandUsageError {
 }
 
 /** The reader of a pipe may exit first (`coronet doctor | head -1`): EPIPE is not a failure. */
-process.stdout.on('error', () => {});
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') reportFailure(error);
+});
 process.stderr.on('error', () => {});
 
 try {

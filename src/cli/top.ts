@@ -92,9 +92,12 @@ const EMPTY: Omit<TopState, 'title' | 'snapshot'> = {
 };
 
 async function printJson(attachment: Attachment, intervalMs: number): Promise<void> {
-  for (;;) {
+  let failed = false; // process.stdout is never destroyed.
+  process.stdout.once('error', () => {
+    failed = true;
+  });
+  while (!failed) {
     process.stdout.write(`${JSON.stringify(await answerOf(attachment, {}))}\n`);
-    if (process.stdout.destroyed) return;
     await delay(intervalMs);
   }
 }
@@ -116,6 +119,9 @@ async function answerOf(
     clearInterval(report);
   }
 }
+
+/** Signals after which the terminal is restored. */
+const END_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** The interactive display on a terminal. */
 class Display {
@@ -150,7 +156,8 @@ class Display {
     stdin.setRawMode(true);
     stdin.on('data', onInput);
     stdin.on('end', onEnd);
-    process.on('SIGTERM', onEnd);
+    stdin.on('error', onEnd); // EIO: the terminal was closed.
+    for (const signal of END_SIGNALS) process.on(signal, onEnd);
     stdout.on('resize', onResize);
     stdout.write(`${ALTERNATE_SCREEN}${HIDE_CURSOR}`);
     const ticker = setInterval(() => this.#draw(), 1000);
@@ -160,7 +167,7 @@ class Display {
       clearInterval(ticker);
       stdout.write(`${SHOW_CURSOR}${MAIN_SCREEN}`);
       stdout.off('resize', onResize);
-      process.off('SIGTERM', onEnd);
+      for (const signal of END_SIGNALS) process.off(signal, onEnd);
       stdin.off('end', onEnd);
       stdin.off('data', onInput);
       stdin.setRawMode(false);

@@ -6,7 +6,7 @@ export const MAX_TEXT = 160;
 
 /** Control characters, line separators and the marks that reorder text in a terminal. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is searched
-const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
 /** The result of `text`, clipped, with escapes for control characters. Never throws. */
 export function safeText(text: () => unknown): string {

@@ -173,12 +173,12 @@ describe('the task tree', () => {
     };
     const tree = treeOf((tasks) => {
       tasks.spawn(() => park(new Thrower()), { name: hostile });
-      tasks.spawn(() => sleepForever(), { name: '\x1b[2Jclear\n\u202e' });
+      tasks.spawn(() => sleepForever(), { name: '\x1b[2Jclear\n\u202e\u061c' });
       tasks.spawn(() => sleepForever(), { name: 'x'.repeat(1_000_000) });
     });
     const names = tree.root?.children.map(({ name }) => name) ?? [];
     expect(names[0]).toBe('a value that cannot be shown');
-    expect(names[1]).toBe('\\x1b[2Jclear\\x0a\\u202e');
+    expect(names[1]).toBe('\\x1b[2Jclear\\x0a\\u202e\\u061c');
     expect(names[2]).toHaveLength(160);
     expect(tree.root?.children[0]?.waitingOn).toBe('a value that cannot be shown');
   });

@@ -15,6 +15,8 @@ const MAX_ANSWER_CHARS = 64 << 20;
 /** The task that holds the loop of a process without an answer, as far as it is known. */
 export type Holder = StepAnnouncement['step'] | undefined;
 
+type Message = InspectSnapshot | StepAnnouncement | { readonly error: string };
+
 export class Attachment {
   readonly #socket: Socket;
   #received = '';
@@ -30,8 +32,9 @@ export class Attachment {
     socket.on('data', (data: string) => this.#receive(data));
     socket.on('error', () => {});
     socket.on('close', () => {
-      this.#ended = new CommandError('The process has ended, or has closed the connection.');
-      this.#onEnd(this.#ended);
+      this.#end(
+        'The process has ended, or has closed the connection: at most four clients are attached.',
+      );
     });
   }
 
@@ -75,22 +78,41 @@ export class Attachment {
     this.#socket.destroy();
   }
 
+  /** Rejects the current request and the following ones. Only the first reason counts. */
+  #end(message: string): void {
+    this.#ended ??= new CommandError(message);
+    this.#socket.destroy();
+    this.#onEnd(this.#ended);
+  }
+
   #receive(data: string): void {
     this.#received += data;
     const lines = this.#received.split('\n');
     this.#received = lines.pop() ?? '';
     if (this.#received.length > MAX_ANSWER_CHARS) this.#socket.destroy();
-    for (const line of lines) this.#onMessage(JSON.parse(line));
+    for (const line of lines) this.#onMessage(messageOf(line));
   }
 
-  #onMessage(message: InspectSnapshot | StepAnnouncement | { readonly error: string }): void {
-    if ('step' in message) {
+  #onMessage(message: Message | undefined): void {
+    if (message === undefined) {
+      this.#end('The answer is not a snapshot: another program, or another version of Coronet.');
+    } else if ('step' in message) {
       this.holder = message.step;
-      return;
+    } else {
+      this.holder = undefined;
+      if ('error' in message) this.#onEnd(new CommandError(message.error));
+      else this.#onSnapshot(message);
     }
-    this.holder = undefined;
-    if ('error' in message) this.#onEnd(new CommandError(message.error));
-    else this.#onSnapshot(message);
+  }
+}
+
+/** `undefined`: the line is not a message of a Coronet program. */
+function messageOf(line: string): Message | undefined {
+  try {
+    const message = JSON.parse(line);
+    return 'step' in message || 'error' in message || message.version === 1 ? message : undefined;
+  } catch {
+    return undefined;
   }
 }
 

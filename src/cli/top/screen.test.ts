@@ -82,6 +82,12 @@ describe('the screen of coronet top', () => {
     expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(width);
   });
 
+  test('shows the selected row and a silence on a terminal of 20 columns and 6 lines', () => {
+    const lines = renderScreen(stateOf({ selected: 1, silentMs: 2100 }), 20, 6);
+    expect(lines[1]).toMatch(/^No answer for 2 s/);
+    expect(lines.filter((line) => line.startsWith('>'))).toHaveLength(1);
+  });
+
   test('scrolls to the selected row', () => {
     const [selected] = renderScreen(stateOf({ selected: 2 }), 100, 9).filter((line) => {
       return line.startsWith('>');
@@ -108,7 +114,7 @@ describe('the screen of coronet top', () => {
     );
     expect(lines).toContain("No answer for 2 s: the loop is held by task 7 'parse'");
     expect(silenceText(61_000, undefined)).toBe(
-      'No answer for 61 s: the loop is held by a task or by other code',
+      'No answer for 61 s: the loop is held by a task or by other code, or the process is stopped',
     );
   });
 

@@ -61,8 +61,9 @@ const ORDERS: Readonly<Record<SortKey, ((a: Row, b: Row) => number) | undefined>
 
 /** All lines for a terminal of this size. A line has at most `width` characters. */
 export function renderScreen(state: TopState, width: number, height: number): readonly string[] {
-  const head = headLines(state);
   const foot = footLines(state);
+  // A low terminal shows fewer totals, but always a task.
+  const head = headLines(state).slice(0, Math.max(2, height - foot.length - 4));
   const rows = rowsOf(state.snapshot, state.sort);
   const space = Math.max(1, height - head.length - foot.length - 1);
   const first = Math.max(0, Math.min(state.selected - Math.floor(space / 2), rows.length - space));
@@ -84,13 +85,13 @@ function headLines(state: TopState): string[] {
   const up = `up ${durationText(uptimeMs)}`;
   return [
     `${title}  ${snapshot.title}  ${up}  node ${node}  coronet ${coronet}`,
+    ...silenceLines(state),
     loadLine(state),
     taskLine(state),
     loopLine(snapshot),
     connectionLine(state),
     ...snapshot.servers.slice(0, 3).map(serverLine),
     ...slowestLines(snapshot),
-    ...silenceLines(state),
   ];
 }
 
@@ -155,8 +156,10 @@ function silenceLines({ silentMs, holder }: TopState): string[] {
 /** "No answer for 2 s: the loop is held by task 7 'parse'". */
 export function silenceText(silentMs: number, holder: Holder): string {
   const by =
-    holder === undefined ? 'by a task or by other code' : `by task ${holder.id} '${holder.name}'`;
-  return `No answer for ${Math.floor(silentMs / 1000)} s: the loop is held ${by}`;
+    holder === undefined
+      ? 'a task or by other code, or the process is stopped'
+      : `task ${holder.id} '${holder.name}'`;
+  return `No answer for ${Math.floor(silentMs / 1000)} s: the loop is held by ${by}`;
 }
 
 const TABLE_HEAD = '   COUNT  WAITING      RUN  TASK';

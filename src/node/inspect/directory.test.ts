@@ -31,6 +31,12 @@ describe.skipIf(uid === undefined)('the runtime directory', () => {
     expect(directoryCandidates({ XDG_RUNTIME_DIR: 'relative' }, 7)).toEqual(['/tmp/coronet-7']);
   });
 
+  test('is in the next candidate if its path is too long for a Unix socket', () => {
+    const long = join(folder, 'ü'.repeat(45));
+    expect(directoryCandidates({ XDG_RUNTIME_DIR: long }, 7)).toEqual(['/tmp/coronet-7']);
+    expect(directoryCandidates({ TMPDIR: long }, 7)).toEqual([]);
+  });
+
   test('is created for its owner only', () => {
     const path = openDirectory({ XDG_RUNTIME_DIR: folder }, owner);
     expect(path).toBe(join(folder, 'coronet'));

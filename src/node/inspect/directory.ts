@@ -15,13 +15,21 @@ import { dirname, isAbsolute, join } from 'node:path';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/**
+ * The longest path of a directory, in bytes. A Unix socket in it has a path of at most 103 bytes on
+ * macOS and 107 on Linux (sun_path of unix(7)), and the name "4194304.sock".
+ */
+const MAX_DIRECTORY_BYTES = 90;
+
 /** The possible directories of a process of user `uid` with this environment, the first first. */
 export function directoryCandidates(environment: Environment, uid: number): readonly string[] {
   const { XDG_RUNTIME_DIR: runtime, TMPDIR, TMP, TEMP } = environment;
   const temporary = join(TMPDIR || TMP || TEMP || '/tmp', `coronet-${uid}`);
-  return runtime !== undefined && isAbsolute(runtime)
-    ? [join(runtime, 'coronet'), temporary]
-    : [temporary];
+  const paths =
+    runtime !== undefined && isAbsolute(runtime)
+      ? [join(runtime, 'coronet'), temporary]
+      : [temporary];
+  return paths.filter((path) => Buffer.byteLength(path) <= MAX_DIRECTORY_BYTES);
 }
 
 /** Returns the first candidate that can be used, and creates it. `undefined`: none can. */

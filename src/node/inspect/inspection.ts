@@ -33,11 +33,13 @@ let marker: Marker | undefined;
 
 export const inspection: Inspection = {
   open(program: InspectedProgram): () => void {
+    // Signals arrive in the main thread, and the marker of the process belongs to it.
+    if (!process.getBuiltinModule('node:worker_threads').isMainThread) return () => {};
     if (programs.size === 0) start();
     programs.add(program);
     return () => {
       programs.delete(program);
-      if (programs.size === 0) stop();
+      if (programs.size === 0) stop(program.program.stopping);
     };
   },
 
@@ -54,8 +56,9 @@ function start(): void {
   marker = new Marker();
 }
 
-function stop(): void {
-  process.off('SIGUSR2', onSignal);
+/** A process that is about to end keeps the listener, so that no late signal changes its exit. */
+function stop(processEnds: boolean): void {
+  if (!processEnds) process.off('SIGUSR2', onSignal);
   endpoint?.close();
   endpoint = undefined;
   marker?.remove();

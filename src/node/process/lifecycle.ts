@@ -43,7 +43,7 @@ export interface Inspection {
 /** A program that is open to inspection. */
 export interface InspectedProgram {
   readonly scheduler: Scheduler;
-  readonly program: Pick<Program, 'servers'>;
+  readonly program: Pick<Program, 'servers' | 'stopping'>;
 }
 
 export class ProgramLifecycle implements Program, TimerTarget {

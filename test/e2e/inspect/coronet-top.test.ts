@@ -1,7 +1,16 @@
 /** SIGUSR2 and `coronet top` on a program under `main`. Needs `npm run build`. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import {
+  chmodSync,
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -82,6 +91,19 @@ describe.skipIf(process.platform !== 'linux')('inspection from outside', () => {
     expect(program.stderr).toBe('');
     const attached = top(idOf(program), '--once');
     expect(await attached.exit).toEqual({ code: 0, signal: null });
+  });
+
+  it('SIGUSR2 does not change the exit of a program that has been stopped', async () => {
+    const program = await startProgram({ graceMs: 0 });
+    await order(program, 'late');
+    program.child.kill('SIGTERM');
+    expect(await program.exit).toEqual({ code: 1, signal: null });
+  });
+
+  it('a program in a worker thread does not remove the marker of the process', async () => {
+    const program = await startProgram();
+    await order(program, 'thread');
+    expect(files()).toEqual([idOf(program)]);
   });
 
   it('SIGUSR2 to a supervisor writes its tasks and those of its workers', async () => {
@@ -202,6 +224,53 @@ describe.skipIf(process.platform !== 'linux')('inspection from outside', () => {
     expect(closed).toBe('closed');
     for (const each of [socket, ...more]) each.destroy();
   });
+
+  it.each(['HTTP/1.1 400 Bad Request', 'null', '{"version":2}'])(
+    'coronet top reports that the answer %o is not a snapshot',
+    async (answer) => {
+      const path = join(folder, 'other.sock');
+      const server = createServer((socket) => socket.write(`${answer}\n`));
+      await new Promise<void>((resolve) => server.listen(path, resolve));
+      const client = top(path, '--once');
+      expect(await client.exit).toEqual({ code: 1, signal: null });
+      expect(client.stderr).toMatch(/^coronet: The answer is not a snapshot: .*\n$/);
+      server.close();
+    },
+  );
+
+  it('coronet top --json ends when its reader has ended', async () => {
+    const program = await startProgram();
+    const client = top(idOf(program), '--json', '--interval', '100');
+    await client.until('it has a snapshot', () => client.lines.length >= 1);
+    client.child.stdout?.destroy();
+    expect(await client.exit).toEqual({ code: 0, signal: null });
+  });
+
+  it('coronet top fails if its output cannot be written', async () => {
+    const program = await startProgram();
+    const full = openSync('/dev/full', 'w');
+    const stdio = ['ignore', full, 'pipe'] as const;
+    const env = { XDG_RUNTIME_DIR: folder };
+    const args = [COMMAND, 'top', idOf(program), '--once'];
+    const client = new Process(process.execPath, args, { env, stdio: [...stdio] });
+    expect(await client.exit).toEqual({ code: 1, signal: null });
+    expect(client.stderr).toContain('ENOSPC');
+    closeSync(full);
+  });
+
+  it.skipIf(withoutScript).each(['SIGINT', 'SIGTERM', 'SIGHUP'])(
+    'coronet top restores the terminal when it receives %s',
+    async (signal) => {
+      const program = await startProgram();
+      const shell = `echo "pid $$"; exec "${process.execPath}" "${COMMAND}" top ${idOf(program)}`;
+      const env = { XDG_RUNTIME_DIR: folder, SHELL: '/bin/sh' };
+      const terminal = new Process('script', ['-qfec', shell, '/dev/null'], { env });
+      await terminal.until('it shows the tasks', () => terminal.stdout.includes('20 × job *'));
+      process.kill(Number(/pid (\d+)/.exec(terminal.stdout)?.[1]), signal);
+      expect(await terminal.exit).toEqual({ code: 0, signal: null });
+      expect(terminal.stdout.trimEnd().endsWith('\x1b[?1049l')).toBe(true);
+    },
+  );
 
   it.skipIf(withoutScript)(
     'coronet top shows its screen on a terminal and obeys keys',

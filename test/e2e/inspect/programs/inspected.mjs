@@ -4,11 +4,18 @@
  *
  *   hold FILE   holds the event loop until FILE exists
  *   own         adds a listener for SIGUSR2 that prints "own"
+ *   late        sends SIGUSR2 to the process when it exits
+ *   thread      runs a program under main in a worker thread, until it has ended
  *   end         ends the program
  */
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { each, group, main, sleepForever } from '../../../../dist/index.js';
+import { Worker } from 'node:worker_threads';
+import { each, group, main, sleepForever, until } from '../../../../dist/index.js';
+
+const THREAD = `import(${JSON.stringify(import.meta.resolve('../../../../dist/index.js'))})
+  .then(({ main, sleep }) => main(() => sleep(1)))`;
 
 function* parse(tasks) {
   const lines = createInterface({ input: process.stdin });
@@ -16,6 +23,8 @@ function* parse(tasks) {
     const [command, file] = line.split(' ');
     if (command === 'hold') while (!existsSync(file));
     if (command === 'own') process.on('SIGUSR2', () => process.stdout.write('own\n'));
+    if (command === 'late') process.on('exit', () => process.kill(process.pid, 'SIGUSR2'));
+    if (command === 'thread') yield* until(once(new Worker(THREAD, { eval: true }), 'exit'));
     if (command === 'end') tasks.cancel();
     process.stdout.write(`${line}\n`);
   });
