@@ -63,6 +63,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   /** Created on first use. */
   #reader: Reader | null = null;
   #writer: Writer | null = null;
+  #remoteAddress: SocketAddress | null = null;
   #bytesReceived = 0;
   #bytesSent = 0;
   #closed = false;
@@ -326,7 +327,8 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   }
 
   get remoteAddress(): SocketAddress {
-    return new SocketAddress(this.transport.remote);
+    this.#remoteAddress ??= new SocketAddress(this.transport.remote);
+    return this.#remoteAddress;
   }
 
   get bytesReceived(): number {

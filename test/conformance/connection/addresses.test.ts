@@ -23,6 +23,11 @@ for (const backend of backends) {
         expect([far.remoteAddress, far.localAddress]).toEqual(ends);
       }));
 
+    it('the remote address of a connection is one object, which a Map can have as its key', () =>
+      onPair(backend, function* (near): Operation<void> {
+        expect(near.remoteAddress).toBe(near.remoteAddress);
+      }));
+
     it('both ends report the addresses of each other after a reset', () =>
       onPair(backend, function* (near, far): Operation<void> {
         const ends = [near.localAddress, near.remoteAddress];
