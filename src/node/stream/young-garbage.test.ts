@@ -49,7 +49,7 @@ it('collections of young garbage that are slow are requested after more and more
     }
     return requestedAfter;
   };
-  expect(receive(7)).toEqual([1, 2, 4, 8, 16, 16, 16]);
+  expect(receive(9)).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 128]);
   tookMs = 0.5;
-  expect(receive(6)).toEqual([16, 8, 4, 2, 1, 1]);
+  expect(receive(9)).toEqual([128, 64, 32, 16, 8, 4, 2, 1, 1]);
 });

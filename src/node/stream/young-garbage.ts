@@ -21,7 +21,7 @@ export const COLLECT_BYTES: number = 6 << 20;
 
 /** After a collection that took longer, twice as many bytes pass before the next one. */
 const SLOW_MS = 1;
-const MAX_COLLECT_BYTES = 16 * COLLECT_BYTES;
+const MAX_COLLECT_BYTES = 128 * COLLECT_BYTES;
 
 /** Smaller messages make as much garbage in the heap, so that V8 collects often enough. */
 const LARGE_MESSAGE = 4096;
