@@ -1,16 +1,13 @@
 /** Texts of views: bounded, free of control characters, and comparable between similar tasks. */
 import { clip, textOf } from '../support/checks.ts';
+import { printable } from '../support/printable.ts';
 
 /** Characters of a name or of the description of a wait. */
 export const MAX_TEXT = 160;
 
-/** Control characters, line separators and the marks that reorder text in a terminal. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is searched
-const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
-
 /** The result of `text`, clipped, with escapes for control characters. Never throws. */
 export function safeText(text: () => unknown): string {
-  return rawText(text).replace(UNPRINTABLE, escaped);
+  return printable(rawText(text));
 }
 
 /** The result of `text`, clipped. Never throws. */
@@ -20,13 +17,6 @@ export function rawText(text: () => unknown): string {
   } catch {
     return 'a value that cannot be shown';
   }
-}
-
-function escaped(char: string): string {
-  const code = char.charCodeAt(0);
-  return code < 256
-    ? `\\x${code.toString(16).padStart(2, '0')}`
-    : `\\u${code.toString(16).padStart(4, '0')}`;
 }
 
 /** A word that is an address or an identifier: 10.0.0.1:80, [::1]:80, fe80::1, a UUID. */

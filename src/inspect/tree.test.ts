@@ -242,6 +242,7 @@ describe('the task tree', () => {
 
   test('rejects wrong options', () => {
     expect(() => taskTree({ maxNodes: 0 })).toThrow('maxNodes');
+    expect(() => taskTree({ expand: 7 } as object)).toThrow('an array of task ids');
     expect(() => taskTree({ maxNode: 5 } as object)).toThrow('did you mean `maxNodes`');
   });
 });

@@ -13,7 +13,7 @@ import { currentProgram } from '../kernel/current.ts';
 import type { Scheduler, SchedulerStats } from '../kernel/scheduler.ts';
 import type { TaskImpl, TaskState } from '../kernel/task/task.ts';
 import type { Keys } from '../support/checks.ts';
-import { checkInteger, checkKeys } from '../support/checks.ts';
+import { checkInteger, checkKeys, wrongType } from '../support/checks.ts';
 import type { ResourceViews } from './resources.ts';
 import { viewResources } from './resources.ts';
 import { patternOf, rawText, safeText } from './text.ts';
@@ -92,6 +92,7 @@ export function taskTree(options: TaskTreeOptions = {}): TaskTree {
   checkKeys('options', options, TREE_KEYS);
   const { maxNodes = DEFAULT_NODES, expand = [] } = options;
   checkInteger('maxNodes', maxNodes, 1, MAX_NODES);
+  if (!Array.isArray(expand)) throw wrongType('expand', 'an array of task ids', expand);
   const scheduler = options.scheduler ?? currentProgram();
   if (scheduler === undefined) return NO_PROGRAM;
   const atMs = scheduler.now();

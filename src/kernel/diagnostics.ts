@@ -1,5 +1,6 @@
 /** Texts about waits and tasks: `waitingOn`, the lines of reports, the errors of wrong yields. */
 import { isInstance, msText, show } from '../support/checks.ts';
+import { printable } from '../support/printable.ts';
 import { otherCopies } from './current.ts';
 import { BusyError, CoronetError, UsageError } from './errors.ts';
 import type { Wait } from './operation.ts';
@@ -69,7 +70,7 @@ export function taskLine(task: TaskImpl): string {
   const waits = task.waitingOn === '' ? task.state : `waits for ${task.waitingOn}`;
   const where = task.suspendedAt === undefined ? '' : ` at ${task.suspendedAt}`;
   const from = task.spawnedAt === undefined ? '' : `, spawned at ${task.spawnedAt}`;
-  return `task ${task.id} '${task.name}' ${waits}${where}${from}`;
+  return printable(`task ${task.id} '${task.name}' ${waits}${where}${from}`);
 }
 
 /** Tasks that the report of an expired grace period lists. */

@@ -110,6 +110,18 @@ test('stop({ graceMs: 0 }) cancels when a task waits', () => {
   expect(error.code).toBe('ERR_GROUP_CANCELLED');
 });
 
+test('the report of an expired grace period has escapes for control characters in names', () => {
+  const error = failureOf(() =>
+    group(function* (g) {
+      g.spawn(() => sleepForever(), { name: '\x1b[2Jclear\nnext' });
+      g.stop({ graceMs: 0 });
+      yield* sleepForever();
+    }),
+  );
+  const { cause } = error as Error;
+  expect(String(cause)).toContain("task 2 '\\x1b[2Jclear\\x0anext'");
+});
+
 test('a second stop() can shorten the grace period but not extend it', () => {
   for (const [first, second, end] of [
     [30, 10, 10],

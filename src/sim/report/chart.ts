@@ -6,6 +6,7 @@
  *     0.000 ms  ●         │          task 1 'main' starts, waits for sleep 5 ms
  *     5.000 ms  ├────────►│          send 12 bytes
  */
+import { printable } from '../../support/printable.ts';
 import type { TraceEvent } from '../core.ts';
 
 /** The maximum width of a host's column in characters. Longer names are cut. */
@@ -67,7 +68,7 @@ function eventText({ kind, text }: TraceEvent): string {
 }
 
 function truncate(text: string): string {
-  const line = text.replace(/\s+/g, ' ');
+  const line = printable(text.replace(/\s+/g, ' '));
   return line.length <= MAX_TEXT_WIDTH ? line : `${line.slice(0, MAX_TEXT_WIDTH - 1)}…`;
 }
 

@@ -41,6 +41,21 @@ describe('a failed run', () => {
     ]);
   });
 
+  it('shows escapes for the control characters in the names of tasks', async () => {
+    const failure = await simulationErrorOf(
+      function* (): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          tasks.spawn(() => sleep(40), { name: '\x1b[2Jclear' });
+          yield* sleep(1);
+          throw new Error('the error');
+        });
+      },
+      { order: 'fifo' },
+    );
+    expect(failure.message).toContain("'\\x1b[2Jclear' starts");
+    expect(failure.message).not.toContain('\x1b');
+  });
+
   it('is a SimulationError that contains the original error', async () => {
     const error = new Error('the error');
     const failure = await simulationErrorOf(
