@@ -135,7 +135,7 @@ function writeRun(
 }
 
 function printSuccess({ plan, isJson, print }: Invocation, report: SimReport): void {
-  print(isJson ? output.successJson(report) : output.successText(report, plan));
+  print(isJson ? output.successJson(report, plan) : output.successText(report, plan));
 }
 
 /** Simulates the runs on threads, until all are done, one fails, or Ctrl-C is pressed. */

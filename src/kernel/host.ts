@@ -32,6 +32,9 @@ export interface SchedulerHost {
   readonly contexts?: AsyncContexts | null;
   /** A number in [0, 1), from the host's source of randomness. */
   random(): number;
-  /** Reports a problem that no task can receive. Must not throw. */
-  warn(problem: unknown): void;
+  /**
+   * Reports a problem that no task can receive. Must not throw. `rethrown`: a callback of the
+   * program threw it, so it is an error of the program even if it has the code of a warning.
+   */
+  warn(problem: unknown, rethrown?: boolean): void;
 }

@@ -404,9 +404,9 @@ export class Scheduler {
 
   // ---- reports ----
 
-  /** Reports an error that no task can receive. */
-  unhandled(error: unknown): void {
-    if (this.#hooks?.onUnhandled === undefined) this.host.warn(error);
+  /** Reports an error that no task can receive; `rethrown` as in `SchedulerHost.warn`. */
+  unhandled(error: unknown, rethrown = false): void {
+    if (this.#hooks?.onUnhandled === undefined) this.host.warn(error, rethrown);
     else this.callHook('onUnhandled', error);
   }
 

@@ -53,7 +53,8 @@ export interface ServerOptions extends ListenOptions {
   onListening?(server: Server): void;
   /**
    * Called when a handler fails. Default: a line on standard error, limited to one per second after
-   * the first 100. Resets by peers are counted only.
+   * the first 100; in a simulation also a warning of the run. Resets by peers are counted only. An
+   * exception goes to `hooks.onUnhandled`; in a simulation without that hook it fails the run.
    */
   onError?(error: unknown, peer: SocketAddress): void;
   /** Called when a connection has ended. An exception goes to `hooks.onUnhandled`. */

@@ -84,9 +84,9 @@ export class Reporter {
     const count = this.#unreported;
     const others = count === 0 ? '' : ` (and ${count} other failures were not reported)`;
     this.#unreported = 0;
-    this.#platform.report(
-      `coronet: the handler of ${peer} failed${others}: ${describeThrown(error)}`,
-    );
+    const reason = describeThrown(error);
+    this.#platform.report(`coronet: the handler of ${peer} failed${others}: ${reason}`);
+    this.#platform.handlerFailed?.(reason);
   }
 
   #takeFailureToken(): boolean {
@@ -120,7 +120,7 @@ export class Reporter {
 
   /** An exception of a callback goes to `hooks.onUnhandled` and does not affect the server. */
   #callSafely(call: () => unknown): void {
-    const report = (error: unknown) => this.#scheduler.unhandled(error);
+    const report = (error: unknown) => this.#scheduler.unhandled(error, true);
     try {
       watchCallback(call(), report);
     } catch (thrown) {

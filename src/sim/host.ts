@@ -85,6 +85,10 @@ export class SimHost implements Host, Platform {
     if (this.lines.length < MAX_LINES) this.lines.push(line);
   }
 
+  handlerFailed(reason: string): void {
+    this.process?.handlerFailed(reason);
+  }
+
   setExitCode(code: number): void {
     this.exitCode = code;
   }

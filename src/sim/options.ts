@@ -67,6 +67,8 @@ export interface ShrinkOptions {
 export interface Plan {
   readonly seed: number;
   readonly runs: number;
+  /** Whether the run is that of a replay token. */
+  readonly isReplay: boolean;
   readonly checkDeterminism: boolean;
   /** The limits of shrinking; null: failed runs are not shrunk. */
   readonly shrinkLimits: Required<ShrinkOptions> | null;
@@ -119,6 +121,7 @@ export function planOf(options: SimOptions, dependencies: SimDependencies): Plan
   return {
     seed: replay.seed,
     runs,
+    isReplay: options.replay !== undefined,
     checkDeterminism,
     // The run of a token with a list of choices is shrunk already.
     shrinkLimits: replay.allowed === null ? shrinkLimits : null,

@@ -103,8 +103,14 @@ export class SimProcess implements SchedulerHost, Queue<TaskImpl>, RuntimeWorld 
     return this.#simulator.decisions.between(this.#decisionStream, 0, 1);
   }
 
-  warn(problem: unknown): void {
-    if (!this.ended) this.#simulator.runState.reportProblem(this.host, problem);
+  warn(problem: unknown, rethrown = false): void {
+    if (!this.ended) this.#simulator.runState.reportProblem(this.host, problem, rethrown);
+  }
+
+  /** The text has no address, so a mistake of the handler has one text for all connections. */
+  handlerFailed(reason: string): void {
+    const text = `host '${this.host.name}': the handler of a connection failed: ${reason}`;
+    this.#simulator.runState.addWarning(text);
   }
 
   /** The host of the scenario has to survive: its program fails with the error of `exit`. */

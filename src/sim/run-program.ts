@@ -13,8 +13,8 @@ export interface ProgramOptions
   /** Aborting it cancels the main task, as with `run`. */
   readonly signal?: AbortSignal;
   /**
-   * Receives problems that no task can receive. Default: errors fail the run, and sockets that
-   * were left open are ignored.
+   * Receives problems that no task can receive. Default: errors fail the run, and warnings
+   * (sockets left open, operations never driven) are ignored, as failures of handlers always are.
    */
   readonly warn?: (problem: unknown) => void;
 }

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { failureCodeOf, simulationErrorOf } from '../../test/support/simulation.ts';
-import type { Operation } from '../index.ts';
+import type { Handler, Operation, ServerOptions } from '../index.ts';
 import {
   Channel,
+  connect,
   group,
   Lock,
   listen,
@@ -16,6 +17,7 @@ import {
   tcpServer,
   timeout,
 } from '../index.ts';
+import type { Scenario } from '../sim.ts';
 import { simulate } from '../sim.ts';
 
 describe('a deadlock', () => {
@@ -245,6 +247,110 @@ describe('a problem that no task can receive', () => {
     expect(warnings).toEqual([
       "a: Run 'a' ended with open resources, which are now closed: listener [::]:80",
     ]);
+  });
+});
+
+describe('a handler of a simulated server that fails', () => {
+  /** A host whose handler is `handler`, and a scenario that connects to it `times` times. */
+  function serving(handler: Handler, options?: ServerOptions, times = 1): Scenario {
+    return function* (world): Operation<void> {
+      world.host('s', () => tcpServer(80, handler, options));
+      for (let i = 0; i < times; i++) {
+        const socket = yield* connect('s:80');
+        try {
+          yield* socket.recv();
+        } finally {
+          socket.close();
+        }
+      }
+      yield* sleep(1000);
+    };
+  }
+
+  const forgetful: Handler = function* (socket) {
+    socket.sendAll('x');
+  };
+  const rethrow: ServerOptions = {
+    onError: (error) => {
+      throw error;
+    },
+  };
+
+  it('is one warning of the runs, with its host and the line that threw', async () => {
+    const scenario = serving(
+      () => {
+        throw new Error('a bug');
+      },
+      {},
+      3,
+    );
+    const { runs, warnings } = await simulate(scenario, { runs: 5 });
+    const line =
+      /^host 's': the handler of a connection failed: Error: a bug \(at .*\.ts:\d+:\d+\)*$/;
+    expect(runs).toBe(5);
+    expect(warnings).toEqual([expect.stringMatching(line)]);
+  });
+
+  it('is a warning if its failure is a forgotten yield* of a send', async () => {
+    const { warnings } = await simulate(serving(forgetful));
+    const text =
+      "host 's': the handler of a connection failed: UsageError: `socket.sendAll(data)` ";
+    expect(warnings).toEqual([expect.stringContaining(text)]);
+  });
+
+  it('is a warning if it forgets the yield* of an operation without a socket', async () => {
+    const { warnings } = await simulate(
+      serving(function* (socket): Operation<void> {
+        sleep(1);
+        yield* socket.sendAll('x');
+      }),
+    );
+    expect(warnings).toEqual([expect.stringContaining('`sleep(…)` was made and never driven')]);
+  });
+
+  it('adds at most 100 warnings to a report', async () => {
+    let count = 0;
+    const failing: Handler = () => {
+      throw new Error(`bug ${count++}`);
+    };
+    const { warnings } = await simulate(serving(failing, {}, 60), { runs: 3 });
+    expect(warnings.length).toBe(100);
+  });
+
+  it('fails the run if onError rethrows the error, whatever its code is', async () => {
+    expect(await failureCodeOf(serving(forgetful, rethrow))).toBe('ERR_NOT_DRIVEN');
+    for (const code of ['ERR_LEFT_OPEN', 'ERR_LONG_STEP', 'ERR_MINE']) {
+      const failing: Handler = () => {
+        throw Object.assign(new Error('a bug'), { code });
+      };
+      expect(await failureCodeOf(serving(failing, rethrow))).toBe(code);
+    }
+  });
+
+  it('is not a warning if onError handles the error', async () => {
+    const errors: unknown[] = [];
+    const onError = (error: unknown) => void errors.push(error);
+    const { warnings } = await simulate(serving(forgetful, { onError }));
+    expect(errors).toMatchObject([{ code: 'ERR_NOT_DRIVEN' }]);
+    expect(warnings).toEqual([]);
+  });
+
+  it('is not a warning if its peer has reset the connection', async () => {
+    let handled = 0;
+    const scenario: Scenario = function* (world): Operation<void> {
+      world.host('s', () =>
+        tcpServer(80, function* (socket): Operation<void> {
+          handled++;
+          yield* socket.recv();
+        }),
+      );
+      const socket = yield* connect('s:80');
+      yield* sleep(100);
+      socket.reset();
+      yield* sleep(1000);
+    };
+    const { warnings } = await simulate(scenario);
+    expect([handled, warnings]).toEqual([1, []]);
   });
 });
 

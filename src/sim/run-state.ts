@@ -24,7 +24,7 @@ import type { Simulator } from './simulator.ts';
 const UNWIND_MS = 60_000;
 /** The maximum number of different warnings of a run. */
 const MAX_WARNINGS = 100;
-/** Problems that are reported as warnings and do not fail the run. */
+/** Problems that are reported as warnings and do not fail the run, unless a callback threw them. */
 const WARNING_CODES = new Set<unknown>(['ERR_LEFT_OPEN', 'ERR_LONG_STEP', 'ERR_NOT_DRIVEN']);
 /** The maximum number of tasks per host that a report lists. */
 const MAX_TASK_LINES = 20;
@@ -73,15 +73,17 @@ export class RunState {
   }
 
   /** Handles a problem that no task can receive. */
-  reportProblem(host: SimHost, problem: unknown): void {
+  reportProblem(host: SimHost, problem: unknown, rethrown = false): void {
     const { warn } = this.#simulator.settings;
     if (warn !== undefined) return warn(problem);
-    if (!WARNING_CODES.has(propertyOf(problem, 'code'))) {
+    if (rethrown || !WARNING_CODES.has(propertyOf(problem, 'code'))) {
       return this.fail(problem, host);
     }
-    if (this.warnings.size < MAX_WARNINGS) {
-      this.warnings.add(`${host.name}: ${(problem as Error).message}`);
-    }
+    this.addWarning(`${host.name}: ${(problem as Error).message}`);
+  }
+
+  addWarning(text: string): void {
+    if (this.warnings.size < MAX_WARNINGS) this.warnings.add(text);
   }
 
   tooManySteps(): void {

@@ -94,8 +94,8 @@ export interface World {
 
   /**
    * Requires `predicate` to return true after every step of every task. The run fails
-   * (ERR_INVARIANT) when it returns false or throws. It is called often, outside of tasks, and must
-   * not change any state.
+   * (ERR_INVARIANT) when it returns false or throws; the error contains the message that it throws.
+   * It is called often, outside of tasks, and must not change any state.
    */
   always(name: string, predicate: () => boolean): void;
 

@@ -177,6 +177,9 @@ export interface Platform {
   readonly parallelism: number;
   /** Writes one line to standard error. */
   report(line: string): void;
+  /** A handler of a server without `onError` has failed, which a line on standard error reports as
+   *  well. `reason` is the error and the line that threw it. Absent: that line is all. */
+  handlerFailed?(reason: string): void;
   /** Sets the exit code of the process. */
   setExitCode(code: number): void;
   /** Ends the process at once. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, it, vi } from 'vitest';
+import { encodeReplay } from '../../src/sim/replay/token.ts';
 import type { Scenario, SimOptions, SimulationError } from '../../src/sim.ts';
 import { simulate } from '../../src/sim.ts';
 import { coronet } from '../support/process/coronet-command.ts';
@@ -152,7 +153,34 @@ describe('coronet sim', () => {
     const found = await jsonOf(1, fixture('race.mjs'), '--runs', '1000');
     const started = sim(fixture('talk.mjs'), '--replay', found.replay);
     expect(await started.exit).toEqual({ code: 0, signal: null });
-    expect(started.stdout).toContain('does not fail any more');
+    const note =
+      'The failure no longer occurs: the run of this token does not fail any more. Other runs of ' +
+      `the changed program may. Make many: coronet sim ${fixture('talk.mjs')} --runs 1000`;
+    expect(started.stdout).toMatch(/^1 run, seed \d+: succeeded\n/);
+    expect(started.stdout.endsWith(`\n${note}\n`)).toBe(true);
+    const report = await jsonOf(0, fixture('talk.mjs'), '--replay', found.replay);
+    expect(report).toMatchObject({ ok: true, runs: 1, note });
+  });
+
+  it('reports that the replay token of a whole seed does not fail any more', async () => {
+    const whole = { seed: 7, order: 'random', pctDepth: 3, allowed: null } as const;
+    const started = sim(fixture('talk.mjs'), '--replay', encodeReplay(whole));
+    expect(await started.exit).toEqual({ code: 0, signal: null });
+    expect(started.stdout).toContain('The failure no longer occurs: the run of this token');
+    const fresh = sim(fixture('talk.mjs'), '--seed', '7');
+    await fresh.exit;
+    expect(fresh.stdout).not.toContain('no longer occurs');
+  });
+
+  it('prints a handler that failed as a warning of a run that succeeded', async () => {
+    const started = sim(fixture('failing-handler.mjs'), '--runs', '20', '--workers', '2');
+    expect(await started.exit).toEqual({ code: 0, signal: null });
+    const lines = started.stdout.split('\n').filter((line) => line.includes('warning'));
+    expect(lines).toEqual([
+      expect.stringMatching(
+        /^ {2}warning: host 's': the handler of a connection failed: Error: a bug \(at .*\)$/,
+      ),
+    ]);
   });
 
   it('quotes the file name if a shell needs it', async () => {

@@ -18,16 +18,24 @@ export function successText(report: SimReport, plan?: Plan): string {
     `  faults         ${faultsText(faults)}`,
     `  trace          ${traceHash}${deterministic ? '' : ' (not deterministic)'}`,
   ];
-  if (plan?.settings.allowed) lines.push('  The run of this token does not fail any more.');
   const { warnings } = report;
   for (const warning of warnings.slice(0, MAX_WARNINGS)) lines.push(`  warning: ${warning}`);
   const more = warnings.length - MAX_WARNINGS;
   if (more > 0) lines.push(`  and ${more} more warnings`);
+  if (plan?.isReplay === true) lines.push(noLongerFailsText(plan));
   return `${lines.join('\n')}\n`;
 }
 
-export function successJson(report: SimReport): string {
-  return json({ ok: true, ...report });
+export function successJson(report: SimReport, plan: Plan): string {
+  return json({ ok: true, ...report, ...(plan.isReplay ? { note: noLongerFailsText(plan) } : {}) });
+}
+
+/** The note for a replay token whose run succeeds. */
+function noLongerFailsText({ command }: Plan): string {
+  return (
+    'The failure no longer occurs: the run of this token does not fail any more. Other runs of ' +
+    `the changed program may. Make many: ${command.text} --runs 1000`
+  );
 }
 
 /** The message of the error, with the stack of the thrown error before the replay commands. */

@@ -24,7 +24,10 @@ export interface SimReport {
   readonly interleavings: number;
   /** False if a run waited for the real process, for example for a promise. */
   readonly deterministic: boolean;
-  /** Warnings, each text once: sockets left open, operations never driven. */
+  /**
+   * Warnings, each text once, at most 100: handlers that failed without an `onError`, operations
+   * never driven, sockets left open.
+   */
   readonly warnings: readonly string[];
 }
 
