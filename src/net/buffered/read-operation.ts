@@ -26,6 +26,8 @@ export interface Framing<T> {
   maxNeeded(read: ReadOperation): number;
   /** Takes the message; `undefined`: it is not complete yet. */
   take(buffer: ReaderBuffer, read: ReadOperation): T | undefined;
+  /** Takes complete messages together, at most `most`. `undefined`: not possible now. */
+  takeAll?(buffer: ReaderBuffer, read: ReadOperation, most: number): NonNullable<T>[] | undefined;
   /** The result when no more bytes can arrive. */
   atEndOfFile(buffer: ReaderBuffer, read: ReadOperation): T;
 }
@@ -137,6 +139,7 @@ export const LINE: Framing<string | null> = {
     const length = withoutCarriageReturn(buffer, at);
     return buffer.takeDecoded(length) ?? takeText(buffer, length, at + 1);
   },
+  takeAll: takeLines,
   atEndOfFile: takeLastLine,
 };
 
@@ -144,18 +147,26 @@ export const LINE: Framing<string | null> = {
 export const LINES: Framing<string[] | null> = {
   call: 'reader.readLines()',
   maxNeeded: ({ max }) => max + 2,
-  take(buffer, read) {
-    const first = findLineEnd(buffer, read);
-    if (first < 0) return undefined;
-    // Decoding and splitting all lines at once is several times as fast as line by line.
-    const last = lastLineEnd(buffer, first, read.max);
-    return splitLines(takeText(buffer, last, last + 1));
-  },
+  take: (buffer, read) => takeLines(buffer, read, Infinity),
   atEndOfFile(buffer, read) {
     const line = takeLastLine(buffer, read);
     return line === null ? null : [line];
   },
 };
+
+/** Several lines in as many bytes as this for each are probably not too many. */
+const SHORT_LINE = 8;
+
+/** Decoding and splitting lines together is several times as fast as line by line. */
+function takeLines(buffer: ReaderBuffer, read: ReadOperation, most: number): string[] | undefined {
+  const first = findLineEnd(buffer, read);
+  if (first < 0) return undefined;
+  const last = lastLineEnd(buffer, first, read.max, SHORT_LINE * most);
+  const lines = splitLines(buffer.text(last));
+  if (lines.length > most) return undefined; // Nearly nothing was decoded in vain.
+  buffer.skip(last + 1);
+  return lines;
+}
 
 /** The index of the first newline; −1: not found. Throws if the line is too long. */
 function findLineEnd(buffer: ReaderBuffer, read: ReadOperation): number {
@@ -165,13 +176,16 @@ function findLineEnd(buffer: ReaderBuffer, read: ReadOperation): number {
   return at;
 }
 
-/** The index of the last newline before a line that is too long. `first` is the first newline. */
-function lastLineEnd(buffer: ReaderBuffer, first: number, max: number): number {
-  const last = buffer.lastIndexOf(LINE_FEED);
+/**
+ * The index of the last newline before a line that is too long, up to `before` if one is there.
+ * `first` is the first newline.
+ */
+function lastLineEnd(buffer: ReaderBuffer, first: number, max: number, before: number): number {
+  const last = buffer.lastIndexOf(LINE_FEED, Math.max(first, before));
   if (last - first - 1 <= max) return last;
   let end = first;
   for (let at = first; at >= 0; at = buffer.indexOf(LINE_FEED, end + 1)) {
-    if (withoutCarriageReturn(buffer, at) - end - 1 > max) break;
+    if (at > last || withoutCarriageReturn(buffer, at) - end - 1 > max) break;
     end = at;
   }
   return end;

@@ -97,9 +97,9 @@ export class ReaderBuffer {
     return at < 0 ? -1 : at - this.#start;
   }
 
-  /** The index of the last `byte`. Negative: not found. */
-  lastIndexOf(byte: number): number {
-    return this.#bytes.lastIndexOf(byte) - this.#start;
+  /** The index of the last `byte` at or before `to`. Negative: not found. */
+  lastIndexOf(byte: number, to: number): number {
+    return this.#bytes.lastIndexOf(byte, Math.min(this.#end, this.#start + to)) - this.#start;
   }
 
   /** A copy of the first `count` bytes. */

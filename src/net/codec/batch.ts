@@ -19,13 +19,30 @@ export class BatchFraming<T> implements Framing<readonly T[]> {
   }
 
   take(buffer: ReaderBuffer, read: ReadOperation): readonly T[] | undefined {
-    let message = this.#framing.take(buffer, read);
+    const together = this.#takeTogether(buffer, read);
+    if (together !== undefined) return together;
+    const take = (): T | null | undefined => this.#framing.take(buffer, read);
+    let message = take();
     if (message === undefined) return undefined;
     const batch: T[] = [];
     while (message !== undefined && message !== null) {
       batch.push(message);
       if (batch.length === MAX_BATCH || buffer.length === 0) break;
-      message = this.#another(buffer, read);
+      message = this.#another(buffer, take);
+    }
+    return batch;
+  }
+
+  /** `undefined`: the framing takes messages one by one. */
+  #takeTogether(buffer: ReaderBuffer, read: ReadOperation): readonly T[] | undefined {
+    const framing = this.#framing;
+    const batch: T[] | undefined = framing.takeAll?.(buffer, read, MAX_BATCH);
+    while (batch !== undefined && buffer.length > 0 && batch.length < MAX_BATCH) {
+      const more = this.#another(buffer, () =>
+        framing.takeAll?.(buffer, read, MAX_BATCH - batch.length),
+      );
+      if (more === undefined) break;
+      batch.push(...more);
     }
     return batch;
   }
@@ -35,13 +52,13 @@ export class BatchFraming<T> implements Framing<readonly T[]> {
     return last === null ? [] : [last];
   }
 
-  /** One more message. An error is left to the next read, which starts at the same message. */
-  #another(buffer: ReaderBuffer, read: ReadOperation): T | null | undefined {
+  /** More messages. An error is left to the next read, which starts at the same message. */
+  #another<M>(buffer: ReaderBuffer, take: () => M): M | undefined {
     buffer.mark();
     try {
-      const message = this.#framing.take(buffer, read);
+      const taken = take();
       buffer.release();
-      return message;
+      return taken;
     } catch {
       buffer.rewind();
       return undefined;

@@ -75,6 +75,9 @@ export abstract class FramedCodec<T, S> implements Codec<T, S> {
 
   abstract encode(value: S): Uint8Array | readonly Uint8Array[];
 
+  /** The bytes of several messages, if that is faster than one by one. @internal */
+  encodeAll?(values: readonly S[]): Uint8Array;
+
   /** Creates the state of one connection. @internal */
   abstract framing(): Framing<T | null>;
 }

@@ -71,11 +71,20 @@ class Lines extends FramedCodec<string, string> {
   }
 
   encode(value: string): Uint8Array {
+    this.#check(value);
+    return Buffer.from(`${value}\n`);
+  }
+
+  override encodeAll(values: readonly string[]): Uint8Array {
+    for (const value of values) this.#check(value);
+    return Buffer.from(values.length === 0 ? '' : `${values.join('\n')}\n`);
+  }
+
+  #check(value: string): void {
     if (typeof value !== 'string') throw wrongType('value', 'a string', value);
     if (/[\r\n]/.test(value)) throw outOfRange('value', 'a text without line ends', value);
     // A character has at most three bytes: most texts need not be measured.
     if (value.length * 3 > this.max) payloadOf(value, this.max);
-    return Buffer.from(`${value}\n`);
   }
 
   framing(): Framing<string | null> {

@@ -13,8 +13,31 @@ import type { Codec } from './codec.ts';
 import { json } from './json.ts';
 import { lengthPrefixed } from './length-prefixed.ts';
 import { delimited, lines } from './lines.ts';
+import type { Messages } from './messages.ts';
 import { messages } from './messages.ts';
 import { netstring } from './netstring.ts';
+
+/** The lines in `chunks`, each 300 times, and the code of the error after them. */
+function receivedLines(
+  chunks: readonly string[],
+  max: number,
+  receive: (stream: Messages<string>) => Operation<readonly string[]>,
+): string[] {
+  const transport = new ScriptedTransport();
+  for (const chunk of chunks) transport.feed(chunk.repeat(300));
+  transport.finish();
+  const stream = messages(new Socket(transport), lines({ max }));
+  const found: string[] = [];
+  try {
+    for (;;) {
+      const received = play(() => receive(stream));
+      if (received.length === 0) return found;
+      found.push(...received);
+    }
+  } catch (error) {
+    return [...found, String((error as { code: string }).code)];
+  }
+}
 
 /** A program's own codec: a line with the number of lines that follow. */
 const paragraphs: Codec<string> = {
@@ -359,6 +382,25 @@ describe('messages', () => {
     transport.feed('x\n'.repeat(1500));
     expect(play(() => stream.receiveBatch())).toHaveLength(1024);
     expect(play(() => stream.receiveBatch())).toHaveLength(476);
+  });
+
+  it('the batches of lines have the lines that are received one by one', () => {
+    const chunk = fc.stringMatching(/^[ab€\r\n]{0,20}$/);
+    fc.assert(
+      fc.property(
+        fc.array(chunk, { maxLength: 9 }),
+        fc.integer({ min: 3, max: 9 }),
+        (chunks, max) => {
+          const batches = receivedLines(chunks, max, (stream) => stream.receiveBatch());
+          const single = receivedLines(chunks, max, function* (stream) {
+            const line = yield* stream.receive();
+            return line === null ? [] : [line];
+          });
+          expect(batches).toEqual(single);
+        },
+      ),
+      { numRuns: 50 },
+    );
   });
 
   it('a batch is sent in one send, and not at all if a message cannot be encoded', () => {

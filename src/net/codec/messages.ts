@@ -75,6 +75,7 @@ export class Messages<T, S = T> implements Disposable {
    * Receives all messages that have arrived, at least one and at most 1024. An empty array: end of
    * file. Can be a case of `select`. An error of a message after the first one is thrown by the
    * next receive.
+   * A line that the program keeps may keep 8 KB of the batch in memory with it.
    * Cancel, Errors: as `receive`.
    */
   receiveBatch(): Selectable<readonly T[]> {
@@ -100,8 +101,12 @@ export class Messages<T, S = T> implements Disposable {
    * Cancel, Errors: as `send`.
    */
   sendBatch(values: Iterable<S>): Operation<void> {
+    const codec = this.#codec;
+    if (codec instanceof FramedCodec && codec.encodeAll !== undefined) {
+      return this.#sendPieces([codec.encodeAll([...values])]);
+    }
     const pieces: Uint8Array[] = [];
-    for (const value of values) pieces.push(...piecesOf(this.#codec.encode(value)));
+    for (const value of values) pieces.push(...piecesOf(codec.encode(value)));
     return this.#sendPieces(pieces);
   }
 
