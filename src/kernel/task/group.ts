@@ -155,7 +155,9 @@ export class GroupImpl implements Group {
     const task = new TaskImpl<T>(this.owner.scheduler, op, { group: this, name, daemon });
     this.size++;
     if (daemon) this.#daemons++;
-    this.owner.scheduler.admit(task as TaskImpl);
+    const { scheduler } = this.owner;
+    if (typeof op !== 'function') scheduler.undriven.spawned(op, task as TaskImpl);
+    scheduler.admit(task as TaskImpl);
     if (daemon && this.#daemonsCancelled) task.cancel(GROUP_ENDED_REASON);
     return task;
   }

@@ -91,6 +91,19 @@ describe('at the end of a run', () => {
     expect(reports).toEqual([]);
   });
 
+  test('operations that a task has spawned before its end are not reported', async () => {
+    const reports = await reportsOf(() =>
+      group(function* (tasks) {
+        tasks.spawn(function* () {
+          for (let i = 0; i < 200; i++) tasks.spawn(sleep(0));
+        });
+        // More than are kept: the report about finished tasks comes before the spawned ones start.
+        tasks.spawn(() => all(Array.from({ length: 400 }, () => sleep(0))));
+      }),
+    );
+    expect(reports).toEqual([]);
+  });
+
   test('operations of a task that has failed or was cancelled are not reported', async () => {
     const reports = await reportsOf(() =>
       group(function* (tasks) {

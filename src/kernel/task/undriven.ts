@@ -5,6 +5,7 @@
  * they are driven or discarded. Nearly all are driven at once, as in `yield* timeout(5, sleep(1))`,
  * so the last two are in slots, which cost a few writes. A run reports the rest at its end. An
  * operation of a task that has failed or was cancelled is not reported: it may be a consequence.
+ * An operation that was spawned belongs to the new task, which will drive it or has been cancelled.
  *
  * The line that made an operation is recorded for the first operations of a thread, for some more
  * after each report, and always in debug mode, because it takes more than a microsecond.
@@ -32,7 +33,7 @@ let linesLeft = FIRST_LINES;
 const drivenElsewhere = new WeakSet<object>();
 
 interface Made {
-  readonly maker: TaskImpl;
+  maker: TaskImpl;
   readonly stack: Error | null;
 }
 
@@ -70,6 +71,16 @@ export class UndrivenOperations {
     if (this.newer.operation === operation) this.newer.operation = null;
     else if (this.older.operation === operation) this.older.operation = null;
     else if (!this.others.delete(operation) && this.dropped === 0) drivenElsewhere.add(operation);
+  }
+
+  /** `task` was started and will drive `operation`. */
+  spawned(operation: object, task: TaskImpl): void {
+    if (this.newer.operation === operation) this.newer.maker = task;
+    else if (this.older.operation === operation) this.older.maker = task;
+    else {
+      const made = this.others.get(operation);
+      if (made !== undefined) made.maker = task;
+    }
   }
 
   /** Moves the operation of a slot to the map. */
