@@ -76,14 +76,27 @@ export function taskLine(task: TaskImpl): string {
 /** Tasks that the report of an expired grace period lists. */
 const MAX_REPORTED_TASKS = 20;
 
-/** The reason with which `stop({ graceMs })` cancels: the remaining tasks and their waits. */
+/**
+ * The reason with which `stop({ graceMs })` cancels: the remaining tasks and their waits, without
+ * daemons and the tasks inside them, which did not delay the end.
+ */
 export function graceOver(scope: ScopeImpl, graceMs: number): CoronetError {
-  const tasks = scope.scheduler.tasks().filter((task) => scope.encloses(task.ownScope));
+  const tasks = scope.scheduler
+    .tasks()
+    .filter((task) => scope.encloses(task.ownScope) && !isInDaemon(task, scope.task));
   const lines = tasks.slice(0, MAX_REPORTED_TASKS).map((task) => `  ${taskLine(task)}`);
   const hidden = tasks.length - lines.length;
   if (hidden > 0) lines.push(`  and ${hidden} more`);
   const head = `The grace period of ${msText(graceMs)} is over. Cancelled tasks:`;
   return new CoronetError('ERR_GRACE_OVER', [head, ...lines].join('\n'));
+}
+
+/** True if `task`, or a task between it and `owner`, is a daemon. */
+function isInDaemon(task: TaskImpl, owner: TaskImpl): boolean {
+  for (let at: TaskImpl | null = task; at !== null && at !== owner; at = at.parent) {
+    if (at.daemon) return true;
+  }
+  return false;
 }
 
 /** The warning about a long step, in debug mode. */

@@ -7,6 +7,7 @@ import {
 } from '../../../test/support/kernel/virtual-host.ts';
 import { currentScope, now } from '../current.ts';
 import type { GroupStateError } from '../errors.ts';
+import type { Operation } from '../operation.ts';
 import { group } from '../task/group.ts';
 import { sleep, sleepForever } from '../waits.ts';
 import type { Scope } from './scope.ts';
@@ -88,6 +89,41 @@ test('stop({ graceMs }) cancels the scope after the grace period', () => {
     yield* sleepForever();
   });
   expect([value, host.time]).toEqual([undefined, 30]);
+});
+
+test('the report of an expired grace period leaves out daemons and the tasks inside them', () => {
+  const error = failureOf(() =>
+    group(function* (g) {
+      g.spawn(() => sleepForever(), { name: 'client' });
+      const metrics = (): Operation<void> =>
+        group(function* (tasks) {
+          tasks.spawn(() => sleepForever(), { name: 'metrics request' });
+        });
+      g.spawn(metrics, { name: 'metrics', daemon: true });
+      yield;
+      g.stop({ graceMs: 30 });
+      yield* sleepForever();
+    }),
+  ) as GroupStateError;
+  expect((error.cause as Error).message.split('\n')).toEqual([
+    'The grace period of 30 ms is over. Cancelled tasks:',
+    "  task 2 'client' waits for sleep forever",
+  ]);
+});
+
+test('the report of a grace period inside a daemon lists the tasks of that daemon', () => {
+  const reports: unknown[] = [];
+  playGroup(function* (g) {
+    const daemon = function* (): Operation<void> {
+      yield* group(function* (tasks) {
+        tasks.spawn(() => sleepForever(), { name: 'request' });
+        tasks.stop({ graceMs: 30 });
+        tasks.scope.signal.addEventListener('abort', () => reports.push(tasks.scope.reason));
+      });
+    };
+    yield* g.spawn(daemon, { daemon: true }).join();
+  });
+  expect(String(reports)).toContain("task 3 'request' waits for sleep forever");
 });
 
 test('a group that ends within the grace period returns its value and has no timer', () => {
