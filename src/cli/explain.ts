@@ -59,10 +59,13 @@ function explain(code: string, entry: CatalogueEntry): string {
 }
 
 function unknownCode(typed: string): CommandUsageError {
-  const guess = nearest(typed.toUpperCase(), Object.keys(catalogue));
+  const code = typed.toUpperCase().replace(/[\s-]+/g, '_');
+  const codes = Object.keys(catalogue);
+  const guess = codes.find((each) => each === `ERR_${code}`) ?? nearest(code, codes);
   const hint =
     guess === undefined
-      ? '`man errno` explains codes of the operating system (ECONNRESET, …).'
+      ? 'Codes of the operating system (ECONNRESET, …): docs/net.md, section "Errors", and ' +
+        '`man errno`.'
       : `Did you mean ${guess}?`;
   return new CommandUsageError(`Coronet does not have a code '${typed}'. ${hint}`);
 }

@@ -135,6 +135,29 @@ describe('parseAddress rejects, and lists the valid forms,', () => {
   });
 });
 
+describe('an address that is nearly right', () => {
+  test.each([
+    ['localhost', 'A port is missing', 'localhost:80'],
+    ['localhost:', 'A port is missing', 'localhost:80'],
+    ['127.0.0.1', 'A port is missing', '127.0.0.1:80'],
+    ['[::1]', 'A port is missing', '[::1]:80'],
+    ['::1', 'Brackets and a port are missing', '[::1]:80'],
+    ['::1:8080', 'Brackets are missing', '[::1]:8080'],
+    ['fe80::1%eth0:53', 'Brackets are missing', '[fe80::1%eth0]:53'],
+  ])('%s is rejected with the right form', (text, mistake, right) => {
+    expect(() => parseAddress(text)).toThrow(`. ${mistake}.\n  right:  '${right}'`);
+    expect(parseAddress(right)).toBeDefined();
+  });
+
+  test.each(['', 'a:b:c', '-1', '1.2.3.4.5:80', 'http://host:80', '[host]:80', 'x/y'])(
+    '%j is rejected without a guess',
+    (text) => {
+      expect(() => parseAddress(text)).not.toThrow('missing');
+      expect(() => parseAddress(text)).toThrow('Expected an address');
+    },
+  );
+});
+
 describe('a SocketAddress', () => {
   test('a SocketAddress is written in a form that parseAddress accepts', () => {
     for (const text of ['127.0.0.1:25000', '[::1]:80', '/run/x.sock', '@name']) {

@@ -138,8 +138,24 @@ function noAddress(got: unknown): UsageError {
   return new UsageError(
     'ERR_ADDRESS',
     `Expected an address such as 25000, '127.0.0.1:25000', '[::1]:80' or '/run/x.sock', got ` +
-      show(got),
+      show(got) +
+      (typeof got === 'string' ? hintFor(got) : ''),
   );
+}
+
+/** The usual mistakes in a text that is nearly an address; '' for any other text. */
+function hintFor(text: string): string {
+  const [, head = '', port] = /^(.+):(\d+)$/.exec(text) ?? [];
+  if (ipFamily(head) === 6) return correction('Brackets are missing', head, port);
+  if (ipFamily(text) === 6) return correction('Brackets and a port are missing', text);
+  const host = /^(?:\[(.+)\]|([^:]+)):?$/.exec(text);
+  const name = host?.[1] ?? host?.[2] ?? '';
+  const isName = host?.[1] === undefined && /[^-+.\d]/.test(name) && isHost(name);
+  return isName || ipFamily(name) !== 0 ? correction('A port is missing', name) : '';
+}
+
+function correction(mistake: string, host: string, port = '80'): string {
+  return `. ${mistake}.\n  right:  '${formatAddress({ host, port: Number(port) })}'`;
 }
 
 /** A setting that is empty must not open the port on all interfaces. */

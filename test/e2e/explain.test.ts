@@ -39,6 +39,14 @@ test('an error for an unknown code suggests a similar one; the exit code is 2', 
   expect(code).toBe(2);
 });
 
+test('a code without its prefix is suggested, and a code of the system leads to the page', () => {
+  for (const typed of ['busy', 'not-driven', 'Not driven']) {
+    const code = `ERR_${typed.toUpperCase().replace(/\W/, '_')}`;
+    expect(coronet('explain', typed).err).toContain(`Did you mean ${code}?`);
+  }
+  expect(coronet('explain', 'ECONNRESET').err).toContain('docs/net.md, section "Errors"');
+});
+
 test('more than one code is an error', () => {
   const { err, code } = coronet('explain', 'ERR_BUSY', 'ERR_TORN');
   expect([err, code]).toEqual(["coronet: Expected one code, got a second one: 'ERR_TORN'.\n", 2]);
