@@ -13,7 +13,7 @@
 import type { Selectable, Waiter } from '../kernel/case.ts';
 import { WOULD_WAIT } from '../kernel/case.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
-import { checkCount, checkName, titled, wrongType } from '../support/checks.ts';
+import { checkCount, checkKeys, checkName, titled, wrongType } from '../support/checks.ts';
 import { BroadcastClosedError } from './errors.ts';
 import type { SlowPolicy, Subscription } from './subscription.ts';
 import { SubscriptionImpl } from './subscription.ts';
@@ -67,6 +67,7 @@ export class Broadcast<T> {
   #closed = false;
 
   constructor(options: BroadcastOptions = {}, name = '') {
+    checkKeys('options', options, { capacity: true, slow: true });
     const { capacity = 16, slow = 'wait' } = options;
     checkCount('capacity', capacity, 1);
     checkPolicy(slow);

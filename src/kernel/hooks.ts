@@ -3,6 +3,7 @@
  * the scheduler and must not wait. An error that it throws is reported as a warning.
  */
 import type { Keys } from '../support/checks.ts';
+import { checkKeys } from '../support/checks.ts';
 import type { Wait } from './operation.ts';
 import type { Task, TaskImpl } from './task/task.ts';
 
@@ -49,6 +50,14 @@ const HOOK_NAMES: Keys<Hooks> = {
   polled: true,
   onUnhandled: true,
 };
+
+/** Throws for a misspelled hook. An object of a class may have members of its own. */
+export function checkHooks(hooks: Hooks | undefined): void {
+  if (hooks === undefined) return;
+  const isObject = typeof hooks === 'object' && hooks !== null;
+  if (isObject && Object.getPrototypeOf(hooks) !== Object.prototype) return;
+  checkKeys('options.hooks', hooks, HOOK_NAMES);
+}
 
 type Hook = (...args: unknown[]) => unknown;
 

@@ -127,6 +127,19 @@ test('scope, group, timeout and shield do nothing until they are driven', () => 
   expect([ran, undriven.length]).toEqual([0, 4]);
 });
 
+test('group and scope with an operation as their body name the function that they need', () => {
+  const wrong = sleep(1) as never;
+  for (const [name, call] of Object.entries({ group, scope })) {
+    expect(() => call(wrong)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_NOT_AN_OPERATION',
+        message: expect.stringMatching(`Expected a function.*\n  right:  ${name}\\(function\\*`),
+      }),
+    );
+    expect(() => call(5 as never)).toThrow('Expected an operation, got 5');
+  }
+});
+
 function* load(): Generator<Wait, number> {
   yield* sleep(1);
   return 1;

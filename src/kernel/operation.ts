@@ -118,6 +118,17 @@ export function checkSource(source: unknown): void {
   if (typeof source !== 'function' && !isOperation(source)) throw notAnOperation(source);
 }
 
+/** Throws ERR_NOT_AN_OPERATION unless `body` is a function. `usage` is a right call. */
+export function checkBody(body: unknown, usage: string): void {
+  if (typeof body === 'function') return;
+  checkSource(body);
+  discard(body as Operation<unknown>);
+  throw new UsageError(
+    'ERR_NOT_AN_OPERATION',
+    `Expected a function that returns an operation, got ${show(body)}.\n  right:  ${usage}`,
+  );
+}
+
 /**
  * The method `then` of operations, which `await`, `Promise.resolve` and the return of an async
  * function call: rejects with ERR_NOT_DRIVEN, because a promise cannot drive an operation.

@@ -9,6 +9,8 @@
  *  3. A parking is in its queue only while its task is parked. It is removed before the task is
  *     woken, and in the same step in which the task is cancelled.
  */
+import type { Keys } from '../support/checks.ts';
+import { checkKeys } from '../support/checks.ts';
 import type { TaskImpl } from './task/task.ts';
 
 /** The source of a wake-up. The default is another task of the program. */
@@ -21,6 +23,8 @@ export interface ParkingOptions {
    */
   readonly realTime?: boolean;
 }
+
+const PARKING_KEYS: Keys<ParkingOptions> = { external: true, realTime: true };
 
 /**
  * One wait of one task, until `wake` or `fail` is called.
@@ -55,7 +59,9 @@ export class Parking {
     this.previousInQueue = null;
     this.nextInQueue = null;
     if (description !== undefined) this.description = description;
-    if (options !== undefined) this.options = options;
+    if (options === undefined) return;
+    checkKeys('options', options, PARKING_KEYS);
+    this.options = options;
   }
 
   /** True while a task is parked. */

@@ -7,8 +7,14 @@ import { wrongType } from '../support/checks.ts';
  */
 export function bytesOf(data: Uint8Array | string): Uint8Array {
   if (typeof data === 'string') return Buffer.from(data);
-  checkBytes('data', data);
+  checkData('data', data);
   return data;
+}
+
+/** As `checkBytes`, for an argument that may be a text, and is none. */
+export function checkData(name: string, data: unknown): asserts data is Uint8Array {
+  if (!(data instanceof Uint8Array)) throw wrongType(name, 'a string or a Uint8Array', data);
+  checkBytes(name, data);
 }
 
 /** Throws unless `data` is a Uint8Array whose memory is attached. */

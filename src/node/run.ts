@@ -3,6 +3,7 @@ import { programStarts } from '../kernel/current.ts';
 import { enterDebug } from '../kernel/debug.ts';
 import { leftOpenError } from '../kernel/errors.ts';
 import type { Hooks } from '../kernel/hooks.ts';
+import { checkHooks } from '../kernel/hooks.ts';
 import type { OperationSource } from '../kernel/operation.ts';
 import { checkSource } from '../kernel/operation.ts';
 import { Scheduler } from '../kernel/scheduler.ts';
@@ -81,6 +82,7 @@ export function run<T>(op: OperationSource<T>, options: RunOptions = {}): Promis
     checkSource(op);
     const { program: _, ...checked } = options;
     checkKeys('options', checked, RUN_KEYS);
+    checkHooks(options.hooks);
     new Run<T>(options, resolve, reject).begin(op);
   });
 }

@@ -1,6 +1,7 @@
 /** The options of `simulate`: checks and defaults. */
 
 import type { Hooks } from '../kernel/hooks.ts';
+import { checkHooks } from '../kernel/hooks.ts';
 import type { Keys } from '../support/checks.ts';
 import {
   checkBoolean,
@@ -63,6 +64,22 @@ export interface ShrinkOptions {
   readonly maxMs?: number;
 }
 
+export const SIM_KEYS: Keys<SimOptions> = {
+  seed: true,
+  runs: true,
+  order: true,
+  pctDepth: true,
+  link: true,
+  faults: true,
+  maxVirtualMs: true,
+  maxSteps: true,
+  checkDeterminism: true,
+  shrink: true,
+  replay: true,
+  hooks: true,
+  debug: true,
+};
+
 /** The options of a campaign after checks and defaults. */
 export interface Plan {
   readonly seed: number;
@@ -100,9 +117,8 @@ export interface SimDependencies {
 
 /** Throws TypeError or RangeError for wrong options, ReplayTokenError for a wrong token. */
 export function planOf(options: SimOptions, dependencies: SimDependencies): Plan {
-  if (typeof options !== 'object' || options === null) {
-    throw wrongType('options', 'an object', options);
-  }
+  checkKeys('options', options, SIM_KEYS);
+  checkHooks(options.hooks);
   const { realProcess, makeNetwork = makeSimulatedNetwork } = dependencies;
   const { checkDeterminism = false, hooks, debug = realProcess.debug() } = options;
   const { maxVirtualMs = 3_600_000, maxSteps = 1_000_000 } = options;
@@ -148,7 +164,9 @@ function shrinkLimitsOf(shrink: boolean | ShrinkOptions = true): Required<Shrink
   if (shrink !== true && (typeof shrink !== 'object' || shrink === null)) {
     throw wrongType('shrink', 'true, false or { maxTries, maxMs }', shrink);
   }
-  const { maxTries = 200, maxMs = 2000 } = shrink === true ? {} : shrink;
+  const limits: ShrinkOptions = shrink === true ? {} : shrink;
+  checkKeys('shrink', limits, { maxTries: true, maxMs: true });
+  const { maxTries = 200, maxMs = 2000 } = limits;
   checkInteger('shrink.maxTries', maxTries, 1, Number.MAX_SAFE_INTEGER);
   checkDuration('shrink.maxMs', maxMs);
   return { maxTries, maxMs };

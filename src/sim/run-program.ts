@@ -1,6 +1,8 @@
 /** `runSimulated`: one program on one simulated host, like `run`, on virtual time. */
 import type { OperationSource } from '../kernel/operation.ts';
 import { checkSource } from '../kernel/operation.ts';
+import type { Keys } from '../support/checks.ts';
+import { checkKeys } from '../support/checks.ts';
 import type { SimDependencies, SimOptions } from './options.ts';
 import { planOf } from './options.ts';
 import { runOnce } from './run-once.ts';
@@ -19,12 +21,28 @@ export interface ProgramOptions
   readonly warn?: (problem: unknown) => void;
 }
 
+const PROGRAM_KEYS: Keys<ProgramOptions> = {
+  seed: true,
+  order: true,
+  pctDepth: true,
+  link: true,
+  faults: true,
+  maxVirtualMs: true,
+  maxSteps: true,
+  hooks: true,
+  debug: true,
+  name: true,
+  signal: true,
+  warn: true,
+};
+
 export type RunSimulated = <T>(op: OperationSource<T>, options?: ProgramOptions) => Promise<T>;
 
 export function makeRunSimulated(dependencies: SimDependencies): RunSimulated {
   const { realProcess } = dependencies;
   return async (op, options = {}) => {
     checkSource(op);
+    checkKeys('options', options, PROGRAM_KEYS);
     const { warn, signal, name, ...rest } = options;
     const settings = { ...planOf(rest, dependencies).settings, warn, signal, name };
     await realProcess.yieldToEventLoop();

@@ -2,7 +2,7 @@
 
 import type { OperationSource } from '../kernel/operation.ts';
 import { checkSource } from '../kernel/operation.ts';
-import { checkDuration, outOfRange, wrongType } from '../support/checks.ts';
+import { checkDuration, checkKeys, outOfRange, wrongType } from '../support/checks.ts';
 import type { ObservedSignal } from '../world/platform.ts';
 import type { Link } from './core.ts';
 import { SimHost } from './host.ts';
@@ -39,6 +39,7 @@ export class WorldImpl implements World {
   // ---- hosts ----
 
   host(name: string, program: OperationSource<unknown>, options: HostOptions = {}): Host {
+    checkKeys('options', options, { clockRate: true });
     const { clockRate = 1 } = options;
     this.#checkName(name);
     checkSource(program);
@@ -155,9 +156,10 @@ export class WorldImpl implements World {
 
   eventually(name: string, predicate: () => boolean, options: EventuallyOptions): void {
     checkInvariant(name, predicate);
-    const withinMs: unknown = (options as Partial<EventuallyOptions> | undefined)?.withinMs;
-    checkDuration('withinMs', withinMs as number);
-    this.#simulator.invariants.eventually(name, predicate, withinMs as number);
+    checkKeys('options', options, { withinMs: true });
+    const { withinMs } = options;
+    checkDuration('withinMs', withinMs);
+    this.#simulator.invariants.eventually(name, predicate, withinMs);
   }
 
   // ---- helpers ----

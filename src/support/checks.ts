@@ -82,13 +82,22 @@ export type Keys<T> = { readonly [K in keyof Required<T>]: true };
  */
 export function checkKeys<T extends object>(name: string, options: T, keys: Keys<T>): void {
   if (typeof options !== 'object' || options === null) throw wrongType(name, 'an object', options);
-  const known = Object.keys(keys);
-  for (const [key, value] of Object.entries(options)) {
-    if (value === undefined || known.includes(key)) continue;
-    const guess = nearest(key, known);
-    const hint = guess === undefined ? `known: ${known.join(', ')}` : `did you mean \`${guess}\`?`;
-    throw wrongType(`${name}.${key}`, `absent (${hint})`, value);
+  // On hot paths, so without arrays for the usual case: all names are known.
+  for (const key in options) {
+    if (!Object.hasOwn(keys, key) && Object.hasOwn(options, key) && options[key] !== undefined) {
+      throw unknownKey(`${name}.${key}`, key, { known: Object.keys(keys), value: options[key] });
+    }
   }
+}
+
+function unknownKey(
+  name: string,
+  key: string,
+  { known, value }: { readonly known: readonly string[]; readonly value: unknown },
+): TypeError {
+  const guess = nearest(key, known);
+  const hint = guess === undefined ? `known: ${known.join(', ')}` : `did you mean \`${guess}\`?`;
+  return wrongType(name, `absent (${hint})`, value);
 }
 
 /** Copies the properties of `options` that are in `keys`. */

@@ -1,6 +1,6 @@
 /** Messages, and the checks of what a program publishes. */
 import type { Operation } from '../kernel/operation.ts';
-import { checkBytes } from '../net/bytes.ts';
+import { checkData } from '../net/bytes.ts';
 import type { Keys } from '../support/checks.ts';
 import { checkKeys, outOfRange, wrongType } from '../support/checks.ts';
 import { TopicsError } from './errors.ts';
@@ -55,7 +55,7 @@ export class MessageImpl implements TopicMessage {
 /** A copy of `data`: a program may change its memory after `publish`. */
 export function copyData(data: string | Uint8Array): Buffer {
   if (typeof data === 'string') return Buffer.from(data);
-  checkBytes('data', data);
+  checkData('data', data);
   return Buffer.from(data);
 }
 

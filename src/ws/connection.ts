@@ -26,7 +26,7 @@ import type { Scheduler } from '../kernel/scheduler.ts';
 import { isCancelled } from '../kernel/scope/cancelled.ts';
 import { moveOnAfter } from '../kernel/scope/with-scope.ts';
 import { Timer } from '../kernel/timers.ts';
-import { checkBytes } from '../net/bytes.ts';
+import { checkData } from '../net/bytes.ts';
 import type { Socket } from '../net/tcp/socket.ts';
 import { outOfRange, wrongType } from '../support/checks.ts';
 import type { Platform } from '../world/platform.ts';
@@ -163,7 +163,7 @@ export class WebSocketConnection implements Disposable {
       if (!this.#parts.isServer) throw wrongType('data', 'a message: a client masks each', data);
       return new SendMessage(this, data.pieces);
     }
-    if (typeof data !== 'string') checkBytes('data', data);
+    if (typeof data !== 'string') checkData('data', data);
     return new SendMessage(this, this.#frameOf(data));
   }
 

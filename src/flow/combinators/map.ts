@@ -1,7 +1,7 @@
 /** `map`: runs an operation for every item, a limited number of them concurrently. */
 import type { Operation } from '../../kernel/operation.ts';
 import { Lazy } from '../../kernel/operation.ts';
-import { checkCount, show, wrongType } from '../../support/checks.ts';
+import { checkCount, checkKeys, show, wrongType } from '../../support/checks.ts';
 import { Combinator } from './combinator.ts';
 
 /** Options of `map`. */
@@ -32,9 +32,10 @@ export function map<I, T>(
   fn: (item: I, index: number) => Operation<T>,
   options: MapOptions = {},
 ): Operation<T[]> {
-  const { concurrency = DEFAULT_CONCURRENCY } = options;
   checkItems(items);
   if (typeof fn !== 'function') throw wrongType('fn', 'a function that returns an operation', fn);
+  checkKeys('options', options, { concurrency: true });
+  const { concurrency = DEFAULT_CONCURRENCY } = options;
   checkCount('concurrency', concurrency, 1);
   return new Lazy(() => new MapCombinator(items, fn, concurrency).run());
 }

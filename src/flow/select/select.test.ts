@@ -315,7 +315,13 @@ test('a value that select does not take is a TypeError with the reason and the r
     expect(() => select(cases)).toThrow(remedy);
     expect(codeOf(() => good)).toBe('ERR_ALREADY_DRIVEN');
   }
-  expect(() => select({})).toThrow(RangeError);
+  expect(() => select({})).toThrow(
+    expect.objectContaining({
+      name: 'RangeError',
+      code: 'ERR_OUT_OF_RANGE',
+      message: expect.stringContaining('at least one wait'),
+    }),
+  );
   expect(() => select(null as never)).toThrow('Expected `cases`');
 });
 

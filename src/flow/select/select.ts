@@ -37,7 +37,7 @@ import type { Scheduler } from '../../kernel/scheduler.ts';
 import type { TaskImpl } from '../../kernel/task/task.ts';
 import { noteDriven, noteMade } from '../../kernel/task/undriven.ts';
 import { mustPause, parkWait, takesNothing } from '../../kernel/waits.ts';
-import { show, wrongType } from '../../support/checks.ts';
+import { outOfRange, show, wrongType } from '../../support/checks.ts';
 
 /** The operations that a select chooses from, by the keys that its result uses. */
 export type SelectCases = Readonly<Record<string, Selectable<unknown>>>;
@@ -415,7 +415,7 @@ function checkCases(cases: SelectCases): void {
     throw wrongType('cases', 'an object of operations', cases);
   }
   const keys = Object.keys(cases);
-  if (keys.length === 0) throw new RangeError('Expected at least one case to select from, got {}');
+  if (keys.length === 0) throw outOfRange('cases', 'an object with at least one wait', cases);
   for (const key of keys) {
     const operation = cases[key];
     if (isSelectable(operation)) continue;

@@ -15,7 +15,7 @@
  *
  * Cancellation is iterative, because a tree of a hundred thousand tasks would exhaust the stack.
  */
-import { checkDuration, checkInstant } from '../../support/checks.ts';
+import { checkDuration, checkInstant, checkKeys } from '../../support/checks.ts';
 import type { Selectable } from '../case.ts';
 import { WOULD_WAIT } from '../case.ts';
 import { graceOver } from '../diagnostics.ts';
@@ -62,6 +62,8 @@ class Extras {
   stop: StopState | null = null;
   aborter: AbortController | null = null;
 }
+
+const STOP_KEYS = { graceMs: true } as const;
 
 export class ScopeImpl implements Scope, TimerTarget {
   /** The task on whose stack the scope is. */
@@ -187,6 +189,7 @@ export class ScopeImpl implements Scope, TimerTarget {
   }
 
   stop(options: { readonly graceMs?: number } = {}): void {
+    checkKeys('options', options, STOP_KEYS);
     if (options.graceMs !== undefined) checkDuration('graceMs', options.graceMs);
     if (this.ended) return;
     this.stopState.request(options.graceMs);

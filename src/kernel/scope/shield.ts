@@ -1,5 +1,5 @@
 /** Shields: regions that a cancellation does not reach, for a limited time. */
-import { checkDuration, msText } from '../../support/checks.ts';
+import { checkDuration, checkKeys, msText } from '../../support/checks.ts';
 import { ShieldExpiredError } from '../errors.ts';
 import type { Operation, OperationSource, Wait } from '../operation.ts';
 import { checkSource, operationOf } from '../operation.ts';
@@ -35,8 +35,9 @@ export function shield<T>(
   op: OperationSource<T>,
   options: { readonly withinMs?: number } = {},
 ): Operation<T> {
-  const { withinMs = 5000 } = options;
   checkSource(op);
+  checkKeys('options', options, { withinMs: true });
+  const { withinMs = 5000 } = options;
   checkDuration('withinMs', withinMs);
   return new ShieldOperation(op, withinMs);
 }

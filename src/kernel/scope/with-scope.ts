@@ -8,12 +8,12 @@
  * Each of them is a checkpoint before it enters its scope, so that a loop of them around operations
  * that complete at once lets other tasks run and can be cancelled. A limit begins after that.
  */
-import { checkDuration, checkInstant } from '../../support/checks.ts';
+import { checkDuration, checkInstant, checkKeys, checkName } from '../../support/checks.ts';
 import { runningTask } from '../current.ts';
 import { addCause } from '../diagnostics.ts';
 import { TimeoutError } from '../errors.ts';
 import type { Frames, Operation, OperationSource, Wait } from '../operation.ts';
-import { checkSource, discard, operationOf, PAUSE, Step } from '../operation.ts';
+import { checkBody, checkSource, discard, operationOf, PAUSE, Step } from '../operation.ts';
 import type { TaskImpl } from '../task/task.ts';
 import { Timer } from '../timers.ts';
 import { mustPauseFirst } from '../waits.ts';
@@ -139,9 +139,11 @@ export function scope<T>(
   body: (scope: Scope) => Operation<T>,
   options: { readonly deadline?: number; readonly name?: string } = {},
 ): Operation<T | undefined> {
+  checkBody(body, 'scope(function* (s) { … })');
+  checkKeys('options', options, { deadline: true, name: true });
   const { deadline = Infinity, name = '' } = options;
-  checkSource(body);
   checkInstant('deadline', deadline);
+  checkName(name);
   return new ScopeBodyOperation(body, deadline, name);
 }
 

@@ -13,11 +13,12 @@
  *     cancellation of that scope, throws that cancellation, even if its body has returned.
  */
 
-import { firstLine } from '../../support/checks.ts';
+import type { Keys } from '../../support/checks.ts';
+import { checkBoolean, checkKeys, checkName, firstLine, wrongType } from '../../support/checks.ts';
 import { runningTask } from '../current.ts';
 import { GroupError, GroupStateError } from '../errors.ts';
 import type { Operation, OperationSource, Wait } from '../operation.ts';
-import { checkSource, discard, Lazy, operationOf } from '../operation.ts';
+import { checkBody, checkSource, discard, Lazy, operationOf } from '../operation.ts';
 import { Parking } from '../parking.ts';
 import type { Cancelled } from '../scope/cancelled.ts';
 import { catchingScope } from '../scope/cancelled.ts';
@@ -35,13 +36,17 @@ export interface SpawnOptions {
   readonly daemon?: boolean;
 }
 
+const DEFAULTS: Required<SpawnOptions> = { name: '', daemon: false };
+const SPAWN_KEYS: Keys<SpawnOptions> = { name: true, daemon: true };
+
 /** Starts tasks and waits for their end. */
 export interface Group extends Disposable {
   /**
    * Starts a task: it is queued at the tail of the run queue, and the caller continues. In a
    * cancelled group the task starts cancelled.
    *
-   * Errors: ERR_GROUP_ENDED after the group has been left; ERR_NOT_AN_OPERATION.
+   * Errors: ERR_GROUP_ENDED after the group has been left; ERR_NOT_AN_OPERATION; TypeError for
+   * invalid options.
    */
   spawn<T>(op: OperationSource<T>, options?: SpawnOptions): Task<T>;
   readonly scope: Scope;
@@ -73,8 +78,11 @@ export function group<T>(
   body: (group: Group) => Operation<T>,
   options: { readonly name?: string } = {},
 ): Operation<T> {
-  checkSource(body);
-  return new Lazy(() => runGroup(body, options.name ?? '', true));
+  checkBody(body, 'group(function* (tasks) { … })');
+  checkKeys('options', options, { name: true });
+  const { name = '' } = options;
+  checkName(name);
+  return new Lazy(() => runGroup(body, name, true));
 }
 
 /** `isCheckpoint`: false for a combinator, which waits for its members in any case. */
@@ -144,13 +152,14 @@ export class GroupImpl implements Group {
     return this.#name === '' ? `group of '${this.owner.name}'` : `group '${this.#name}'`;
   }
 
-  spawn<T>(op: OperationSource<T>, options: SpawnOptions = {}): Task<T> {
+  spawn<T>(op: OperationSource<T>, options: SpawnOptions = DEFAULTS): Task<T> {
     checkSource(op);
     if (this.#left) {
       discard(op);
       const text = `The ${this.name} has ended and cannot start tasks`;
       throw new GroupStateError('ERR_GROUP_ENDED', text);
     }
+    if (options !== DEFAULTS) checkOptions(options);
     const { name = '', daemon = false } = options;
     const task = new TaskImpl<T>(this.owner.scheduler, op, { group: this, name, daemon });
     this.size++;
@@ -262,6 +271,14 @@ export class GroupImpl implements Group {
     }
     if (this.size === 0) this.#parking?.wake();
   }
+}
+
+function checkOptions(options: SpawnOptions): void {
+  checkKeys('options', options, SPAWN_KEYS);
+  const { name = '', daemon = false } = options;
+  checkBoolean('options.daemon', daemon);
+  if (typeof name === 'string' || (typeof name === 'object' && name !== null)) return;
+  throw wrongType('options.name', 'a string or an object', name);
 }
 
 /** The reason for which daemons are cancelled. */

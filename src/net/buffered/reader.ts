@@ -1,7 +1,8 @@
 /** Reader: reads whole messages from the bytes of a socket, in whatever chunks they arrive. */
 
 import type { Selectable } from '../../kernel/case.ts';
-import { checkInteger, outOfRange } from '../../support/checks.ts';
+import type { Keys } from '../../support/checks.ts';
+import { checkInteger, checkKeys, outOfRange } from '../../support/checks.ts';
 import { checkBytes } from '../bytes.ts';
 import { BatchFraming } from '../codec/batch.ts';
 import type { FramingSource } from '../codec/codec.ts';
@@ -20,6 +21,8 @@ export interface ReaderOptions {
    *  65536. */
   readonly max?: number;
 }
+
+const READER_KEYS: Keys<ReaderOptions> = { max: true };
 
 /**
  * Reads messages from a socket; created by `socket.reader()`. The reader holds bytes that were
@@ -107,10 +110,7 @@ export class Reader implements Disposable {
    * readable), ERR_UNEXPECTED_EOF if end of file comes first (the received bytes are in `.bytes`),
    * a RangeError for an empty delimiter, and as `socket.recv`.
    */
-  readUntil(
-    delimiter: string | Uint8Array,
-    options: ReaderOptions = {},
-  ): Selectable<Buffer | null> {
+  readUntil(delimiter: string | Uint8Array, options?: ReaderOptions): Selectable<Buffer | null> {
     const max = this.#limitOf(options);
     const bytes = this.#delimiterOf(delimiter);
     const read = this.#readOperation(UNTIL, max);
@@ -125,7 +125,7 @@ export class Reader implements Disposable {
    * Cancel: no byte is lost. Errors: ERR_LIMIT if the line is longer than `max` bytes (they stay
    * readable), and as `socket.recv`.
    */
-  readLine(options: ReaderOptions = {}): Selectable<string | null> {
+  readLine(options?: ReaderOptions): Selectable<string | null> {
     return this.#readOperation(LINE, this.#limitOf(options)) as Selectable<string | null>;
   }
 
@@ -141,7 +141,7 @@ export class Reader implements Disposable {
    *   yield* writer.flush();
    * }
    */
-  readLines(options: ReaderOptions = {}): Selectable<string[] | null> {
+  readLines(options?: ReaderOptions): Selectable<string[] | null> {
     return this.#readOperation(LINES, this.#limitOf(options)) as Selectable<string[] | null>;
   }
 
@@ -218,7 +218,10 @@ export class Reader implements Disposable {
     return this.#framing as Framing<T | null>;
   }
 
-  #limitOf({ max }: ReaderOptions): number {
+  #limitOf(options: ReaderOptions | undefined): number {
+    if (options === undefined) return this.#max;
+    checkKeys('options', options, READER_KEYS);
+    const { max } = options;
     if (max === undefined) return this.#max;
     checkInteger('max', max, 1, MAX_BYTES);
     return max;

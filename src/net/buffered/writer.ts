@@ -1,8 +1,9 @@
 /** Writer: combines small pieces into few sends. */
 
 import type { Operation } from '../../kernel/operation.ts';
-import { checkInteger, checkOptionalBoolean } from '../../support/checks.ts';
-import { checkBytes, memoryChanged } from '../bytes.ts';
+import type { Keys } from '../../support/checks.ts';
+import { checkInteger, checkKeys, checkOptionalBoolean } from '../../support/checks.ts';
+import { checkData, memoryChanged } from '../bytes.ts';
 import { busySocket, exceedsHighWaterMark, notFlushed, unflushedBytes } from '../errors.ts';
 import { keep } from '../tcp/loan.ts';
 import { NO_PIECES, Pieces, SendPieces } from '../tcp/send.ts';
@@ -38,6 +39,8 @@ export interface WriterOptions {
    */
   readonly autoFlush?: boolean;
 }
+
+const WRITER_KEYS: Keys<WriterOptions> = { highWaterMark: true, autoFlush: true };
 
 /**
  * Collects bytes to send; created by `socket.writer()`. `write` never waits. `flush` sends all of
@@ -96,7 +99,7 @@ export class Writer {
    * is added. TypeError.
    */
   write(data: Uint8Array | string): void {
-    if (typeof data !== 'string') checkBytes('data', data);
+    if (typeof data !== 'string') checkData('data', data);
     else if (this.#join(data)) return;
     const length = typeof data === 'string' ? Buffer.byteLength(data) : data.length;
     if (length === 0) return;
@@ -144,7 +147,9 @@ export class Writer {
   }
 
   /** Updates the given options. @internal */
-  configure({ highWaterMark, autoFlush }: WriterOptions): void {
+  configure(options: WriterOptions): void {
+    checkKeys('options', options, WRITER_KEYS);
+    const { highWaterMark, autoFlush } = options;
     checkOptionalBoolean('autoFlush', autoFlush);
     if (autoFlush !== undefined) this.#autoFlush = autoFlush;
     if (highWaterMark === undefined) return;

@@ -4,7 +4,7 @@ import type { Operation, Wait } from '../../kernel/operation.ts';
 import { PAUSE, Step } from '../../kernel/operation.ts';
 import type { WaitResult } from '../../kernel/waits.ts';
 import { mustPause, recvWait, sendWait } from '../../kernel/waits.ts';
-import { wrongType } from '../../support/checks.ts';
+import { checkKeys, checkOptionalBoolean, wrongType } from '../../support/checks.ts';
 import { busySocket, isTransient } from '../errors.ts';
 import { Socket } from './socket.ts';
 
@@ -32,6 +32,8 @@ export interface PipeOptions {
 export function pipe(from: Socket, to: Socket, options: PipeOptions = {}): Operation<number> {
   if (!(from instanceof Socket)) throw wrongType('from', 'a Socket', from);
   if (!(to instanceof Socket)) throw wrongType('to', 'a Socket', to);
+  checkKeys('options', options, { end: true });
+  checkOptionalBoolean('options.end', options.end);
   return new Pipe(from, to, options.end ?? true);
 }
 

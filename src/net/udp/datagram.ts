@@ -18,9 +18,11 @@ import { Lazy } from '../../kernel/operation.ts';
 import type { Pollable, Readiness } from '../../kernel/readiness.ts';
 import { isCancelled } from '../../kernel/scope/cancelled.ts';
 import { chargeBytes, checkpoint, writable } from '../../kernel/waits.ts';
+import type { Keys } from '../../support/checks.ts';
 import {
   checkBoolean,
   checkInteger,
+  checkKeys,
   checkOptionalBoolean,
   show,
   wrongType,
@@ -35,7 +37,7 @@ import { busySocket } from '../errors.ts';
 import { keep } from '../tcp/loan.ts';
 import { Receive } from '../tcp/receive.ts';
 import { Send } from '../tcp/send.ts';
-import { checkSizes } from '../tcp/socket-options.ts';
+import { checkSizes, SIZE_KEYS } from '../tcp/socket-options.ts';
 import type { Destination, IpEndpoint } from './destination.ts';
 import { endpointOf, parseDestination, pathError, resolveDestination } from './destination.ts';
 
@@ -83,12 +85,19 @@ function* runBind(address: ParsedAddress, options: DatagramOptions): Generator<W
   return new Datagram(transport);
 }
 
+const DATAGRAM_KEYS: Keys<DatagramOptions> = {
+  ipv6Only: true,
+  reusePort: true,
+  reuseAddress: true,
+  broadcast: true,
+  ...SIZE_KEYS,
+  maxLength: true,
+};
+
 const BOOLEAN_OPTIONS = ['ipv6Only', 'reusePort', 'reuseAddress', 'broadcast'] as const;
 
 function checkDatagramOptions(options: DatagramOptions): void {
-  if (typeof options !== 'object' || options === null) {
-    throw wrongType('options', 'an object', options);
-  }
+  checkKeys('options', options, DATAGRAM_KEYS);
   for (const name of BOOLEAN_OPTIONS) checkOptionalBoolean(name, options[name]);
   checkSizes(options);
   if (options.maxLength !== undefined) checkInteger('maxLength', options.maxLength, 1, 65535);

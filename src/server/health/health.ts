@@ -100,9 +100,20 @@ export function health(address: Address, options: HealthOptions = {}): Operation
   if (check !== undefined && typeof check !== 'function') {
     throw wrongType('options.ready', 'a function', check);
   }
+  checkSources(options.servers);
   const inspect = checkInspect(options.inspect);
   if (inspect !== undefined) checkInspectAddress(at, inspect);
   return new Lazy(() => runHealth(at, options, inspect));
+}
+
+function checkSources(servers: unknown = {}): void {
+  if (typeof servers !== 'object' || servers === null) {
+    throw wrongType('options.servers', 'an object of servers', servers);
+  }
+  for (const [name, source] of Object.entries(servers)) {
+    if (typeof (source as Partial<MetricsSource> | null)?.stats === 'function') continue;
+    throw wrongType(`options.servers.${name}`, 'a server or an object with `stats()`', source);
+  }
 }
 
 function* runHealth(

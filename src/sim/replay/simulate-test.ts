@@ -1,9 +1,11 @@
 /** `simulateTest`: a campaign as a test of any runner, with a list of failed runs. */
 
 import { UsageError } from '../../kernel/errors.ts';
-import { checkBoolean, show, wrongType } from '../../support/checks.ts';
+import type { Keys } from '../../support/checks.ts';
+import { checkBoolean, checkKeys, show, wrongType } from '../../support/checks.ts';
 import { SimulationError } from '../errors.ts';
 import type { SimOptions } from '../options.ts';
+import { SIM_KEYS } from '../options.ts';
 import type { Simulate } from '../simulate.ts';
 import type { Scenario } from '../world.ts';
 import { MAX_REGRESSIONS, parseRegressions, regressionLine } from './regressions.ts';
@@ -48,8 +50,16 @@ export interface TestDependencies {
 
 const DEFAULT_RUNS = 100;
 
+const TEST_KEYS: Keys<SimulateTestOptions> = {
+  ...SIM_KEYS,
+  test: true,
+  regressions: true,
+  writeRegressions: true,
+};
+
 export function makeSimulateTest(dependencies: TestDependencies): SimulateTest {
   return (name, scenario, options = {}) => {
+    checkKeys('options', options, TEST_KEYS);
     const { test, regressions, writeRegressions, ...simOptions } = options;
     if (typeof name !== 'string') throw wrongType('name', 'the name of a test', name);
     if (typeof scenario !== 'function') {
