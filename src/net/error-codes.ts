@@ -86,8 +86,9 @@ export const NET_ERRORS: Catalogue = {
     sentence: 'Nothing more can be sent, because an earlier send was interrupted in the middle.',
     cause:
       'A `sendAll`, `sendv`, `flush` or `pipe` was cancelled, or the system ran short of memory, ' +
-      'after a part of its bytes was sent (`.bytesSent`).',
-    remedy: 'Close the socket: the peer has a part of a message.',
+      'after a part of its bytes was sent (`.bytesSent`). Or the connection from which `pipe` ' +
+      'received has failed.',
+    remedy: 'Reset the socket: the peer has a part of a message. `using` does that.',
   },
   ERR_UNEXPECTED_EOF: {
     className: 'UnexpectedEofError',

@@ -1,7 +1,8 @@
 /** The servers of examples/net with independent clients, as far as they are installed. */
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { connect } from 'node:net';
+import { EventEmitter, once } from 'node:events';
+import type { AddressInfo, Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
@@ -85,6 +86,31 @@ describe.each(exampleBackends)('a server of examples/net on %s:', (backend) => {
       'PING\nPING\n',
     );
     expect(answers).toBe('+PONG\r\n+PONG\r\n');
+  });
+
+  test('proxy passes a reset of either side on, and not as an end of file', async () => {
+    const served = new EventEmitter<{ request: [Socket] }>();
+    const upstream = createServer((socket) => {
+      socket.once('data', () => served.emit('request', socket));
+      socket.write('a half');
+    }).listen(0, '127.0.0.1');
+    await once(upstream, 'listening');
+    const port = await freePort();
+    const { port: upstreamPort } = upstream.address() as AddressInfo;
+    const args = ['proxy', `127.0.0.1:${port}`, `127.0.0.1:${upstreamPort}`];
+    const proxy = await examples.start(backend, args, () => isServed(port));
+    for (const aborted of [0, 1]) {
+      const client = connect(port, '127.0.0.1', () => client.write('a half'));
+      const both = Promise.all([once(served, 'request'), once(client, 'data')]);
+      const [[server]] = (await both) as [[Socket], unknown];
+      const ends = [server, client];
+      const failure = once(ends[1 - aborted] as Socket, 'error');
+      ends[aborted]?.resetAndDestroy();
+      expect(await failure).toMatchObject([{ code: 'ECONNRESET' }]);
+    }
+    const isReported = (): boolean => /failed: .*ECONNRESET/.test(proxy.stderr);
+    await proxy.until('the reset of the server is reported', isReported);
+    upstream.close();
   });
 
   test.skipIf(!installed('openssl'))(

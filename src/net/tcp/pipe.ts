@@ -10,7 +10,10 @@ import { Socket } from './socket.ts';
 
 /** Options of `pipe`. */
 export interface PipeOptions {
-  /** Forward the end of file, as `to.shutdown('send')`. Default true. */
+  /**
+   * Forward the end of `from`: end of file as `to.shutdown('send')`, and an error by tearing `to`.
+   * Default true.
+   */
   readonly end?: boolean;
 }
 
@@ -21,6 +24,8 @@ export interface PipeOptions {
  *
  * Cancel: no byte is lost, unless `to` was taking bytes at that moment: then bytes that were
  * received and not sent are lost, and `to` is torn (ERR_TORN).
+ * If `from` fails, its stream is incomplete: `to` is torn, unless `end` is false, so that `using` and
+ * the server reset it. An orderly end would make the stream look complete.
  * Errors: those of `from` and `to` (ECONNRESET, EPIPE, ERR_CLOSED, …); ERR_BUSY if a task is
  * receiving on `from` or sending on `to`; ERR_FLUSH_NEEDED if the writer of `to` holds bytes;
  * TypeError for a value that is not a Socket.
@@ -77,7 +82,7 @@ class Pipe extends Step<number> {
       if (wait === null && this.forwardsEnd) this.to.shutdown('send');
     } catch (error) {
       if (isTransient(error)) this.interrupt();
-      else this.release();
+      else this.failed();
       throw error;
     }
     if (wait !== null) return wait;
@@ -170,6 +175,13 @@ class Pipe extends Step<number> {
   private interrupt(): void {
     const { to, rest } = this;
     if (rest.length > 0 && !to.closed) to.tear(this.length - rest.length);
+    this.release();
+  }
+
+  /** By invariant 2, `to` has failed if a piece is left to send. Otherwise the stream is incomplete. */
+  private failed(): void {
+    const { to, rest } = this;
+    if (this.forwardsEnd && rest.length === 0 && !to.closed) to.tear(this.total);
     this.release();
   }
 

@@ -312,8 +312,10 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
     this.transport.reset();
   }
 
+  /** Closes the connection, or resets it if it is torn: an orderly end would look complete. */
   [Symbol.dispose](): void {
-    this.close();
+    if (this.torn) this.reset();
+    else this.close();
   }
 
   get closed(): boolean {

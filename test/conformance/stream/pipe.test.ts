@@ -174,6 +174,32 @@ for (const backend of backends) {
         expect(yield* failure(() => pipe(to, from))).toMatchObject({ code: 'ERR_CLOSED' });
       }));
 
+    it('a pipe whose sender fails tears the receiver, and `using` resets a torn socket', () =>
+      onTwoPairs(backend, function* ({ source, from, to, sink }): Operation<void> {
+        yield* source.sendAll('a half');
+        const piping = together(
+          () => failure(() => pipe(from, to)),
+          function* (): Operation<void> {
+            expect(String(yield* sink.recv())).toBe('a half');
+            source.reset();
+          },
+        );
+        yield* piping;
+        const torn = { code: 'ERR_TORN', bytesSent: 6 };
+        expect(yield* failure(() => to.sendAll('more'))).toMatchObject(torn);
+        to[Symbol.dispose]();
+        expect(yield* failure(() => sink.recv())).toMatchObject({ code: 'ECONNRESET' });
+      }));
+
+    it('a pipe with `end: false` whose sender fails leaves the receiver usable', () =>
+      onTwoPairs(backend, function* ({ source, from, to, sink }): Operation<void> {
+        source.reset();
+        const error = yield* failure(() => pipe(from, to, { end: false }));
+        expect(error).toMatchObject({ code: 'ECONNRESET' });
+        yield* to.sendAll('the source has failed');
+        expect(String(yield* sink.recv())).toBe('the source has failed');
+      }));
+
     it('pipe sends the held bytes of a reader first', () =>
       onTwoPairs(backend, function* ({ source, from, to, sink }): Operation<void> {
         yield* source.sendAll('header\nbody, ');
