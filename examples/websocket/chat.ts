@@ -25,6 +25,7 @@ function* chat(ws: WebSocketConnection): Operation<void> {
       const text = yield* ws.receive();
       if (text === null) return;
       yield* room.send(prepareMessage(text));
+      yield; // The queues are emptied before the next message.
     }
   });
 }

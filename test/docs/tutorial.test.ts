@@ -213,6 +213,23 @@ describe('the tutorial, step', () => {
     for (const socket of [carol, anna, slow, sender]) socket.destroy();
   });
 
+  test('4 drops no message of a client that reads while four clients flood its room', async () => {
+    const step = await build('4-slow-clients');
+    await step.serve('server.ts', backend);
+    const ben = join(step, 'ben');
+    await receivesUntil(ben, '* ben joins\n');
+    const senders = ['anna', 'carol', 'dora', 'emil'].map((name) => join(step, name).resume());
+    for (const sender of senders) sender.write('hello\n'.repeat(5000));
+    let received = '';
+    while (received.split(': hello\n').length <= 4 * 5000) {
+      const chunk: Buffer | null = ben.read();
+      if (chunk === null) await once(ben, 'readable');
+      else received += chunk;
+      expect(received).not.toContain('are missing');
+    }
+    for (const socket of [ben, ...senders]) socket.destroy();
+  });
+
   test('7 shows a newcomer the history, also in the wrong version', async () => {
     const page = new Page('7-race');
     for (const changes of [[], page.changes.slice(0, 1)]) {

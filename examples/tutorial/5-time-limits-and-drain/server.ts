@@ -19,6 +19,7 @@ function* chat(socket: Socket, topics: Topics): Operation<void> {
       const line = yield* reader.readLine();
       if (line === null) return;
       yield* topics.publish(`rooms.${room}`, `${name}: ${line}`);
+      yield; // The queues are emptied before the next line.
     }
   });
   if (currentScope().stopping) yield* socket.sendAll('* the server stops\n');

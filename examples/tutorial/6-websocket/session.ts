@@ -23,6 +23,7 @@ export function* session(client: Client, topics: Topics): Operation<void> {
       const line = yield* client.receive();
       if (line === null) return;
       yield* topics.publish(`rooms.${room}`, `${name}: ${line}`);
+      yield; // The queues are emptied before the next line.
     }
   });
 }

@@ -32,6 +32,7 @@ export function* session(client: Client, gateway: Gateway): Operation<void> {
       const line = yield* client.receive();
       if (line === null) return;
       yield* say(gateway, room, `${name}: ${line}`);
+      yield; // The queues are emptied before the next line.
     }
   });
 }

@@ -33,6 +33,7 @@ function* relay(messages: TopicSubscription, gateway: Gateway): Operation<void> 
     if (value.gap === undefined) {
       yield* local.publish(value.subject, value.data);
       history.add(value.subject.slice('rooms.'.length), `${value.data}`);
+      yield; // The queues are emptied before the next line.
     } else {
       const notice = `* messages may be missing (${value.gap})`;
       for (const room of history.rooms()) yield* local.publish(`rooms.${room}`, notice);

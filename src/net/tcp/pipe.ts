@@ -24,8 +24,8 @@ export interface PipeOptions {
  *
  * Cancel: no byte is lost, unless `to` was taking bytes at that moment: then bytes that were
  * received and not sent are lost, and `to` is torn (ERR_TORN).
- * If `from` fails, its stream is incomplete: `to` is torn, unless `end` is false, so that `using` and
- * the server reset it. An orderly end would make the stream look complete.
+ * If `from` fails, its stream is incomplete: `to` is torn, unless `end` is false, so that `using`
+ * and the server reset it. An orderly end would make the stream look complete.
  * Errors: those of `from` and `to` (ECONNRESET, EPIPE, ERR_CLOSED, …); ERR_BUSY if a task is
  * receiving on `from` or sending on `to`; ERR_FLUSH_NEEDED if the writer of `to` holds bytes;
  * TypeError for a value that is not a Socket.
@@ -178,7 +178,7 @@ class Pipe extends Step<number> {
     this.release();
   }
 
-  /** By invariant 2, `to` has failed if a piece is left to send. Otherwise the stream is incomplete. */
+  /** By invariant 2, it is `to` that has failed if a piece is left to send. */
   private failed(): void {
     const { to, rest } = this;
     if (this.forwardsEnd && rest.length === 0 && !to.closed) to.tear(this.total);
