@@ -151,6 +151,11 @@ function* performRest(program: Rest, context: Context): Operation<void> {
   }
 }
 
+/** False for a cycle of joins and groups, which the scheduler reports to the task that closes it. */
+function isThrown(error: unknown): boolean {
+  return (error as { code?: unknown }).code !== 'ERR_DEADLOCK';
+}
+
 function* performOn(
   kind: 'join' | 'cancel' | 'cancelJoin',
   task: Task<unknown> | undefined,
@@ -228,7 +233,7 @@ function* performGroup(
       yield* interpret(body, inside);
     });
   } catch (error) {
-    if (error instanceof GroupError) observed.reported.push(...error.errors);
+    if (error instanceof GroupError) observed.reported.push(...error.errors.filter(isThrown));
     else if (!(error instanceof GroupStateError)) throw error;
   } finally {
     for (const { name, state } of members) {
