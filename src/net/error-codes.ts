@@ -88,7 +88,7 @@ export const NET_ERRORS: Catalogue = {
       'A `sendAll`, `sendv`, `flush` or `pipe` was cancelled, or the system ran short of memory, ' +
       'after a part of its bytes was sent (`.bytesSent`). Or the connection from which `pipe` ' +
       'received has failed.',
-    remedy: 'Reset the socket: the peer has a part of a message. `using` does that.',
+    remedy: 'Close or reset the socket: the peer has a part of a message.',
   },
   ERR_UNEXPECTED_EOF: {
     className: 'UnexpectedEofError',

@@ -181,7 +181,10 @@ class Pipe extends Step<number> {
   /** By invariant 2, it is `to` that has failed if a piece is left to send. */
   private failed(): void {
     const { to, rest } = this;
-    if (this.forwardsEnd && rest.length === 0 && !to.closed) to.tear(this.total);
+    if (this.forwardsEnd && rest.length === 0 && !to.closed) {
+      to.tear(this.total);
+      to.incomplete = true;
+    }
     this.release();
   }
 

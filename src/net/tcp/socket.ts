@@ -71,6 +71,8 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   readonly #host: string | null;
   /** Bytes of the interrupted send; −1: there was none. */
   #tornAt = -1;
+  /** True: the bytes that were sent are the beginning of a stream that has failed. @internal */
+  incomplete = false;
   /** True once the peer's end of file was received. @internal */
   ended = false;
   /** True: bytes were received or read since the last completed send, so a response may be due. */
@@ -312,9 +314,9 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
     this.transport.reset();
   }
 
-  /** Closes the connection, or resets it if it is torn: an orderly end would look complete. */
+  /** Closes the connection, or resets it after a failed `pipe`: an end would look complete. */
   [Symbol.dispose](): void {
-    if (this.torn) this.reset();
+    if (this.incomplete) this.reset();
     else this.close();
   }
 

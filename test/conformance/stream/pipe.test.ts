@@ -174,7 +174,7 @@ for (const backend of backends) {
         expect(yield* failure(() => pipe(to, from))).toMatchObject({ code: 'ERR_CLOSED' });
       }));
 
-    it('a pipe whose sender fails tears the receiver, and `using` resets a torn socket', () =>
+    it('a pipe whose sender fails tears the receiver, and `using` resets it', () =>
       onTwoPairs(backend, function* ({ source, from, to, sink }): Operation<void> {
         yield* source.sendAll('a half');
         const piping = together(
