@@ -45,10 +45,10 @@ describe('checkDeterminism', () => {
   it.each<[string, () => number]>([
     ['Math.random', () => Math.random()],
     ['Date.now', () => (Date.now() % 1000) + Math.random()],
-    ['performance.now', () => performance.now() % 1],
+    ['performance.now', () => performance.now() % 10_000],
     ['new Date()', () => new Date().getMilliseconds() + Math.random()],
-    ['process.hrtime.bigint', () => Number(process.hrtime.bigint() % 1000n) / 7],
-    ['process.hrtime', () => Number(process.hrtime()[1]) % 7.3],
+    ['process.hrtime.bigint', () => Number(process.hrtime.bigint() % 10_000_000_000n) / 1e6],
+    ['process.hrtime', () => process.hrtime()[1] / 1e6],
   ])('names %s as the cause', async (name, chance) => {
     const error = await differenceOf(function* (): Operation<void> {
       yield* sleep(chance());

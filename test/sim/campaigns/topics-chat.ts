@@ -62,12 +62,14 @@ export class ChatJournal {
   /** The gateways whose current process has received the last message of every gateway. */
   readonly done: Set<string> = new Set();
 
-  totals(): Totals {
+  /** The totals of the messages of `gateways`. */
+  totals(gateways: readonly string[] = GATEWAYS): Totals {
     const totals: Totals = { confirmed: 0, received: 0, covered: 0, outside: 0, lost: 0, gaps: 0 };
-    for (const { size } of this.confirmed.values()) totals.confirmed += size;
+    const published = [...this.confirmed].filter(([gateway]) => gateways.includes(gateway));
+    for (const [, { size }] of published) totals.confirmed += size;
     for (const stream of this.streams) {
       totals.gaps += stream.items.filter((item) => item === 'gap').length;
-      for (const [gateway, confirmed] of this.confirmed) {
+      for (const [gateway, confirmed] of published) {
         for (const n of confirmed) totals[this.#fate(stream, { gateway, n })]++;
       }
     }
