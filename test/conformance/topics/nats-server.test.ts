@@ -232,7 +232,7 @@ function chats(): void {
     expectNothingLost(await chat(() => server.address, disturb));
   });
 
-  it('a chat loses no message of others silently while a server of a cluster is killed', async () => {
+  it('a chat loses no message of others when a server of a cluster is killed', async () => {
     const servers = await startCluster();
     // A gateway begins with a server of its own, which informs it about the others.
     const serverOf = (name: string): string => {

@@ -151,7 +151,7 @@ function* performRest(program: Rest, context: Context): Operation<void> {
   }
 }
 
-/** False for a cycle of joins and groups, which the scheduler reports to the task that closes it. */
+/** False for a cycle of joins and groups, which the task that closes it gets as an error. */
 function isThrown(error: unknown): boolean {
   return (error as { code?: unknown }).code !== 'ERR_DEADLOCK';
 }
