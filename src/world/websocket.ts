@@ -34,8 +34,6 @@ export interface WebSocketReceiverOptions {
 /** One implementation of the framing. */
 export interface WebSocketEngine {
   createReceiver(options: WebSocketReceiverOptions, events: WebSocketEvents): WebSocketReceiver;
-  /** The pieces of an unfragmented frame. `mask`: 4 bytes, for the frames of a client. */
-  frame(payload: Uint8Array, opcode: number, mask?: Uint8Array): Uint8Array[];
   /** Sec-WebSocket-Accept for a Sec-WebSocket-Key. */
   acceptKey(key: string): string;
 }

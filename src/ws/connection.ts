@@ -33,8 +33,9 @@ import type { Platform } from '../world/platform.ts';
 import type { WebSocketEngine, WebSocketReceiver } from '../world/websocket.ts';
 import type { WebSocketError } from './errors.ts';
 import { abnormalClosure, alreadyClosed, protocolError } from './errors.ts';
-import { OPCODE, serverFrame } from './frame.ts';
+import { clientFrame, OPCODE, serverFrame } from './frame.ts';
 import { IncomingFrames } from './incoming.ts';
+import { KEY_SIZE } from './mask.ts';
 import type { ConnectionSettings } from './options.ts';
 import { SendMessage } from './send-message.ts';
 
@@ -223,10 +224,9 @@ export class WebSocketConnection implements Disposable {
   }
 
   #frame(data: string | Uint8Array, opcode: number): Uint8Array[] {
-    const { engine, platform, isServer } = this.#parts;
+    const { platform, isServer } = this.#parts;
     if (isServer) return serverFrame(data, opcode);
-    const payload = typeof data === 'string' ? Buffer.from(data) : data;
-    return engine.frame(payload, opcode, platform.randomBytes(4));
+    return [clientFrame(data, opcode, platform.randomBytes(KEY_SIZE))];
   }
 
   // ---- closing ----

@@ -2,14 +2,16 @@
  * Reads messages from the frames of a peer (RFC 6455, section 5).
  *
  * A frame is passed to the engine when all of its bytes are in the buffer of the reader, so an
- * interrupted receive has consumed nothing, and the bytes of a large message are joined once. The
- * engine checks it and joins the fragments of a message. A frame whose announced length is above
+ * interrupted receive has consumed nothing, and the bytes of a large message are joined once. It is
+ * unmasked here, because the engine does so byte by byte; the engine still checks that the frames
+ * of a client are masked, and joins the fragments of a message. A frame whose announced length is above
  * the limit is passed without its payload, and the engine rejects it.
  */
 import type { Framing, ReadOperation } from '../net/buffered/read-operation.ts';
 import type { ReaderBuffer } from '../net/buffered/reader-buffer.ts';
 import type { FramingSource } from '../net/codec/codec.ts';
 import type { WebSocketReceiver } from '../world/websocket.ts';
+import { applyMask, KEY_SIZE, keyAt } from './mask.ts';
 
 /** The maximum size of a frame header: 2 bytes, a length of 8 bytes and a mask. */
 const MAX_HEADER = 14;
@@ -88,13 +90,16 @@ export class IncomingFrames
     const second = buffer.byteAt(1);
     const short = second & 127;
     const lengthBytes = short === 126 ? 2 : short === 127 ? 8 : 0;
-    if (buffer.length < 2 + lengthBytes) return undefined;
+    const headerSize = 2 + lengthBytes;
+    if (buffer.length < headerSize) return undefined;
     let length = lengthBytes === 0 ? short : 0;
     for (let i = 0; i < lengthBytes; i++) length = length * 256 + buffer.byteAt(2 + i);
-    if (length > this.max) return buffer.take(2 + lengthBytes);
-    const size = 2 + lengthBytes + ((second & MASKED) === 0 ? 0 : 4) + length;
+    if (length > this.max) return buffer.take(headerSize);
+    const isMasked = (second & MASKED) !== 0;
+    const size = headerSize + (isMasked ? KEY_SIZE : 0) + length;
     if (buffer.length < size) return undefined;
     const frame = buffer.take(size);
+    if (isMasked) unmask(frame, headerSize);
     if (!this.#isFragment(first)) return frame;
     // The engine keeps it until the message is complete: it must not keep a whole slab alive.
     return Buffer.from(frame);
@@ -106,4 +111,10 @@ export class IncomingFrames
     this.#fragmented = (first & FIN) === 0;
     return isFragment;
   }
+}
+
+/** Unmasks the payload of a frame, and sets its key at `at` to 0, which changes nothing. */
+function unmask(frame: Buffer, at: number): void {
+  applyMask(frame, at + KEY_SIZE, keyAt(frame, at));
+  for (let i = 0; i < KEY_SIZE; i++) frame[at + i] = 0;
 }

@@ -1,6 +1,7 @@
 /** The parts of the npm package `ws` that coronet/ws relies on and that `ws` does not document. */
 import { describe, expect, it } from 'vitest';
 import type { WebSocketReceiver } from '../../world/websocket.ts';
+import { clientFrame, serverFrame } from '../../ws/frame.ts';
 import { websocketEngine } from './websocket-engine.ts';
 
 interface Recorded {
@@ -23,7 +24,8 @@ function record(isServer: boolean, maxBytes = 1000, maxFragments = 4): Recorded 
 }
 
 function frame(payload: string, opcode: number, mask?: Uint8Array): Buffer {
-  return Buffer.concat(websocketEngine.frame(Buffer.from(payload), opcode, mask));
+  if (mask !== undefined) return Buffer.from(clientFrame(payload, opcode, mask));
+  return Buffer.concat(serverFrame(payload, opcode));
 }
 
 const MASK = Uint8Array.of(1, 2, 3, 4);
@@ -71,6 +73,13 @@ describe('the parser of ws', () => {
     }
   });
 
+  it('leaves a payload as it is whose key is 0, and accepts the frame as masked', () => {
+    const { receiver, events } = record(true);
+    const payload = 'x'.repeat(500);
+    expect(receiver.write(frame(payload, 1, Uint8Array.of(0, 0, 0, 0)))).toBeNull();
+    expect(events).toEqual([['text', payload]]);
+  });
+
   it('joins fragments, and rejects more than the limit with 1008', () => {
     const { receiver, events } = record(false);
     const part = (first: number) => Buffer.from([first, 1, 97]);
@@ -78,34 +87,6 @@ describe('the parser of ws', () => {
     expect(events).toEqual([['text', 'aaa']]);
     for (const first of [0x01, 0x00, 0x00, 0x00]) receiver.write(part(first));
     expect(receiver.write(part(0x80))?.closeCode).toBe(1008);
-  });
-});
-
-describe('the frames of ws', () => {
-  it('have the header of RFC 6455 for each length', () => {
-    const header = (length: number) => {
-      const [first] = websocketEngine.frame(Buffer.alloc(length), 2);
-      return [...(first as Uint8Array)];
-    };
-    expect(header(0)).toEqual([0x82, 0]);
-    expect(header(125)).toEqual([0x82, 125]);
-    expect(header(126)).toEqual([0x82, 126, 0, 126]);
-    expect(header(65_536)).toEqual([0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
-  });
-
-  it('mask a copy of the payload of a client with the given key', () => {
-    const payload = Buffer.from('Hello');
-    const bytes = Buffer.concat(
-      websocketEngine.frame(payload, 1, Uint8Array.of(0x37, 0xfa, 0x21, 0x3d)),
-    );
-    // RFC 6455, section 5.7.
-    expect(bytes.toString('hex')).toBe('818537fa213d7f9f4d5158');
-    expect(String(payload)).toBe('Hello');
-  });
-
-  it('share the memory of the payload of a server', () => {
-    const payload = Buffer.alloc(5000);
-    expect(websocketEngine.frame(payload, 2)[1]).toBe(payload);
   });
 });
 

@@ -1,6 +1,6 @@
 /**
- * The WebSocket framing of the npm package `ws`, an optional peer dependency. Its Receiver and its
- * Sender are exported and not documented, so websocket-engine.test.ts states what is used of them.
+ * The parser of the npm package `ws`, an optional peer dependency. Its Receiver is exported and not
+ * documented, so websocket-engine.test.ts states what is used of it.
  */
 import type {
   WebSocketEngine,
@@ -14,9 +14,6 @@ import { requirePeer } from './require-peer.ts';
 /** The part of `ws` that is used. */
 interface Library {
   readonly Receiver: new (options: object) => Receiver;
-  readonly Sender: {
-    frame(data: Uint8Array, options: object): Uint8Array[];
-  };
 }
 
 interface Receiver {
@@ -44,26 +41,11 @@ export const websocketEngine: WebSocketEngine = {
     return new FrameReceiver(options, events);
   },
 
-  frame(payload: Uint8Array, opcode: number, mask?: Uint8Array): Uint8Array[] {
-    return load().Sender.frame(payload, {
-      fin: true,
-      opcode,
-      mask: mask !== undefined,
-      // The caller keeps its payload.
-      readOnly: true,
-      maskBuffer: mask,
-      generateMask: keepMask,
-    });
-  },
-
   acceptKey(key: string): string {
     const { createHash } = process.getBuiltinModule('node:crypto');
     return createHash('sha1').update(`${key}${ACCEPT_GUID}`).digest('base64');
   },
 };
-
-/** The mask is in the buffer already. */
-function keepMask(): void {}
 
 class FrameReceiver implements WebSocketReceiver {
   readonly #receiver: Receiver;
