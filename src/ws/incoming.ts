@@ -3,9 +3,9 @@
  *
  * A frame is passed to the engine when all of its bytes are in the buffer of the reader, so an
  * interrupted receive has consumed nothing, and the bytes of a large message are joined once. It is
- * unmasked here, because the engine does so byte by byte; the engine still checks that the frames
- * of a client are masked, and joins the fragments of a message. A frame whose announced length is above
- * the limit is passed without its payload, and the engine rejects it.
+ * unmasked here, because the engine does so byte by byte. The engine still checks that the frames
+ * of a client are masked, and joins the fragments of a message. A frame whose announced length is
+ * above the limit is passed without its payload, and the engine rejects it.
  */
 import type { Framing, ReadOperation } from '../net/buffered/read-operation.ts';
 import type { ReaderBuffer } from '../net/buffered/reader-buffer.ts';

@@ -18,45 +18,43 @@ export function keyAt(bytes: Uint8Array, at: number): number {
  * Most of a payload is done in words: single bytes cost six times as much.
  */
 export function applyMask(bytes: Uint8Array, start: number, key: number): void {
+  const turned = turn(key, start);
   if (bytes.length - start < WORDS_FROM) {
-    applyToBytes(bytes, start, bytes.length, start, key);
+    applyToBytes(bytes, start, bytes.length, turned);
     return;
   }
   const misaligned = (bytes.byteOffset + start) % 4;
   const aligned = start + (misaligned === 0 ? 0 : 4 - misaligned);
-  const words = (bytes.length - aligned) >>> 2;
-  applyToBytes(bytes, start, aligned, start, key);
-  applyToWords(
-    new Int32Array(bytes.buffer, bytes.byteOffset + aligned, words),
-    aligned - start,
-    key,
+  const words = new Int32Array(
+    bytes.buffer,
+    bytes.byteOffset + aligned,
+    (bytes.length - aligned) >>> 2,
   );
-  applyToBytes(bytes, aligned + words * 4, bytes.length, start, key);
+  applyToBytes(bytes, start, aligned, turned);
+  applyToWords(words, turn(turned, -aligned));
+  applyToBytes(bytes, aligned + words.byteLength, bytes.length, turned);
 }
 
-/** The bytes from `from` to `to` of a payload that begins at `start`. */
-function applyToBytes(
-  bytes: Uint8Array,
-  from: number,
-  to: number,
-  start: number,
-  key: number,
-): void {
-  for (let i = from; i < to; i++) bytes[i] = (bytes[i] as number) ^ byteOf(key, i - start);
+/** The key, turned by `count` bytes: byte `i` of the result is byte `i - count` of `key`. */
+function turn(key: number, count: number): number {
+  const bits = (count & 3) * 8;
+  return bits === 0 ? key : (key << bits) | (key >>> (32 - bits));
+}
+
+/** The bytes from `from` to `to`. `key` begins at position 0 of `bytes`. */
+function applyToBytes(bytes: Uint8Array, from: number, to: number, key: number): void {
+  for (let i = from; i < to; i++) {
+    // The array drops the higher bits.
+    bytes[i] = (bytes[i] as number) ^ (key >>> ((i & 3) * 8));
+  }
 }
 
 const wordBytes = new Uint8Array(KEY_SIZE);
 const word = new Int32Array(wordBytes.buffer);
 
-/** `shift`: the position of the first word in the payload. */
-function applyToWords(words: Int32Array, shift: number, key: number): void {
-  for (let i = 0; i < KEY_SIZE; i++) wordBytes[i] = byteOf(key, i + shift);
+function applyToWords(words: Int32Array, key: number): void {
+  for (let i = 0; i < KEY_SIZE; i++) wordBytes[i] = key >>> (i * 8);
   // In the byte order of the machine, as `words`.
   const mask = word[0] as number;
   for (let i = 0; i < words.length; i++) words[i] = (words[i] as number) ^ mask;
-}
-
-/** The byte for the position `i` of a payload; the caller's array drops the higher bits. */
-function byteOf(key: number, i: number): number {
-  return key >>> ((i & 3) * 8);
 }
