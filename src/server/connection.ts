@@ -11,7 +11,6 @@
  *  3. `reason` is set when the connection starts to end.
  */
 import { describeWait } from '../kernel/diagnostics.ts';
-import { Step } from '../kernel/operation.ts';
 import type { TaskImpl } from '../kernel/task/task.ts';
 import type { Socket } from '../net/tcp/socket.ts';
 import type { Limits } from './options.ts';
@@ -27,8 +26,11 @@ interface PartialMessage {
   readonly firstSeenAt: number;
 }
 
-export abstract class Connection extends Step<void> {
+export abstract class Connection {
   readonly socket: Socket;
+  /** The neighbours in the list of open connections. */
+  older: Connection | null = null;
+  newer: Connection | null = null;
   /** The key under which the peer is counted; `undefined` if it is not. */
   readonly peerKey: string | undefined;
   /** The task that serves the connection. Set right after construction. */
@@ -48,7 +50,6 @@ export abstract class Connection extends Step<void> {
   private partial: PartialMessage | null = null;
 
   constructor(socket: Socket, peerKey: string | undefined, now: number) {
-    super();
     this.socket = socket;
     this.peerKey = peerKey;
     this.openedAt = Math.ceil(now);
@@ -61,7 +62,7 @@ export abstract class Connection extends Step<void> {
   }
 
   /** The peer, as the name of the task. */
-  override toString(): string {
+  toString(): string {
     return this.socket.remoteAddress.toString();
   }
 

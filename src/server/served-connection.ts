@@ -56,9 +56,13 @@ const DISCARD_BUFFER = new Uint8Array(65_536);
  * of the handler ends this connection only.
  *
  * The handler is driven by hand because idle connections wait in it: a generator between the task
- * and the handler would add a tenth to the memory of a connection. The close is a generator.
+ * and the handler would add a tenth to the memory of a connection. A close that waits is a
+ * generator.
  */
-export class ServedConnection extends Connection implements ForcedEndHandler {
+export class ServedConnection
+  extends Connection
+  implements Operation<void>, Frames<void>, ForcedEndHandler
+{
   private readonly server: ServerImpl;
   /** The frames of the handler; null before it starts and after it has ended. */
   private frames: Frames<unknown> | null = null;
@@ -68,6 +72,11 @@ export class ServedConnection extends Connection implements ForcedEndHandler {
   constructor(server: ServerImpl, socket: Socket, peerKey: string | undefined) {
     super(socket, peerKey, server.scheduler.now());
     this.server = server;
+  }
+
+  /** Driven once, by the task of the connection. */
+  [Symbol.iterator](): this {
+    return this;
   }
 
   next(value?: unknown): IteratorResult<Wait, void> {
@@ -81,7 +90,7 @@ export class ServedConnection extends Connection implements ForcedEndHandler {
     return this.returned();
   }
 
-  override throw(error: unknown): IteratorResult<Wait, void> {
+  throw(error: unknown): IteratorResult<Wait, void> {
     if (this.ending !== null) return this.ending.throw(error);
     try {
       const result = throwInto(this.frames ?? this.start(), error);
@@ -93,7 +102,7 @@ export class ServedConnection extends Connection implements ForcedEndHandler {
   }
 
   /** A forced end: the handler is ended too, and the connection is closed without lingering. */
-  override return(): IteratorResult<Wait, void> {
+  return(): IteratorResult<Wait, void> {
     if (this.ending !== null) return this.ending.return();
     try {
       const result = this.frames?.return?.();
@@ -101,12 +110,12 @@ export class ServedConnection extends Connection implements ForcedEndHandler {
     } finally {
       closeConnection(this.server, this, false);
     }
-    return super.return();
+    return { done: true, value: undefined };
   }
 
   /** A handler that ignores its cancellation is a failure of this connection only. */
   onForcedEnd(error: UncooperativeError): void {
-    recordFailure(this.server, this, error);
+    countFailure(this.server, this, error);
   }
 
   private start(): Frames<unknown> {
@@ -117,61 +126,80 @@ export class ServedConnection extends Connection implements ForcedEndHandler {
   }
 
   private returned(): IteratorResult<Wait, void> {
-    const { socket } = this;
-    return this.end(() => {
-      socket.checkDriven();
-      return socket.finalFlush();
-    });
+    this.frames = null;
+    let flush: Operation<void> | null;
+    try {
+      this.socket.checkDriven();
+      flush = this.socket.finalFlush();
+    } catch (error) {
+      return this.failed(error);
+    }
+    if (flush === null) recordReturn(this.server, this);
+    return this.end(flush);
   }
 
   private failed(error: unknown): IteratorResult<Wait, void> {
-    return this.end(() => {
-      throw error;
-    });
+    this.frames = null;
+    let recorded = false;
+    try {
+      recordFailure(this.server, this, error);
+      recorded = true;
+    } finally {
+      if (!recorded) endConnection(this.server, this, false);
+    }
+    return this.end(null);
   }
 
-  private end(outcome: () => Operation<void> | null): IteratorResult<Wait, void> {
-    this.frames = null;
-    this.ending = endConnection(this.server, this, outcome);
+  /** Most connections have nothing left to wait for and are closed at once. */
+  private end(flush: Operation<void> | null): IteratorResult<Wait, void> {
+    if (flush === null && !lingers(this)) {
+      endConnection(this.server, this, true);
+      return { done: true, value: undefined };
+    }
+    this.ending = finish(this.server, this, flush);
     return this.ending.next();
   }
 }
 
-/** Records how the handler has ended and closes the connection. `outcome` throws the error of the
- *  handler, or one for what it left undone, and returns the flush that is left to do. */
-function* endConnection(
+/** After the handler: sends what is left to flush, lingers and closes the connection. */
+function* finish(
   server: ServerImpl,
   connection: Connection,
-  outcome: () => Operation<void> | null,
+  flush: Operation<void> | null,
 ): Generator<Wait, void> {
   let complete = false;
   try {
-    try {
-      const flush = outcome();
-      if (flush !== null) yield* flush;
-      connection.reason ??= server.stopped ? 'drained' : 'handler';
-    } catch (error) {
-      // A Cancelled of another scope, kept and thrown again, is a failure like any other.
-      if (connection.task?.ownScope.cancelled === true && isCancelled(error)) throw error;
-      const reason = recordFailure(server, connection, error);
-      connection.reason ??= reason;
-    }
-    // After a reset there is neither input to discard nor a peer that waits for the end.
-    if (connection.reason !== 'peerReset') {
-      yield* linger(connection.socket, server.limits.lingerMs);
-    }
+    if (flush !== null) yield* finishFlush(server, connection, flush);
+    if (lingers(connection)) yield* linger(connection.socket, server.limits.lingerMs);
     complete = true;
   } finally {
-    if (connection.limitExceeded)
-      server.spawn(connection, () => lingerAndClose(server, connection));
-    else closeConnection(server, connection, complete);
+    endConnection(server, connection, complete);
   }
+}
+
+function* finishFlush(
+  server: ServerImpl,
+  connection: Connection,
+  flush: Operation<void>,
+): Generator<Wait, void> {
+  try {
+    yield* flush;
+    recordReturn(server, connection);
+  } catch (error) {
+    recordFailure(server, connection, error);
+  }
+}
+
+/** `complete`: neither the handler nor the lingering close was cancelled. */
+function endConnection(server: ServerImpl, connection: Connection, complete: boolean): void {
+  if (connection.limitExceeded) server.spawn(connection, () => lingerAndClose(server, connection));
+  else closeConnection(server, connection, complete);
 }
 
 /** Closes a connection that a limit has ended, after its handler. */
 function* lingerAndClose(server: ServerImpl, connection: Connection): Generator<Wait, void> {
   try {
-    if (connection.reason !== 'sendStallTimeoutMs') {
+    if (connection.reason !== 'sendStallTimeoutMs' && lingers(connection)) {
       yield* linger(connection.socket, server.limits.lingerMs);
     }
   } finally {
@@ -179,7 +207,7 @@ function* lingerAndClose(server: ServerImpl, connection: Connection): Generator<
   }
 }
 
-/** `complete`: neither the handler nor the lingering close was cancelled. */
+/** `complete`: as in `endConnection`. */
 function closeConnection(server: ServerImpl, connection: Connection, complete: boolean): void {
   const { socket, limitExceeded } = connection;
   const reason = complete || limitExceeded ? (connection.reason ?? 'cut') : 'cut';
@@ -189,8 +217,21 @@ function closeConnection(server: ServerImpl, connection: Connection, complete: b
   server.removeConnection(connection, reason);
 }
 
+function recordReturn({ stopped }: ServerImpl, connection: Connection): void {
+  connection.reason ??= stopped ? 'drained' : 'handler';
+}
+
+/** Records the failure of a handler as the reason. The cancellation of the connection is none, and
+ *  is thrown again. */
+function recordFailure(server: ServerImpl, connection: Connection, error: unknown): void {
+  // A Cancelled of another scope, kept and thrown again, is a failure like any other.
+  if (connection.task?.ownScope.cancelled === true && isCancelled(error)) throw error;
+  const reason = countFailure(server, connection, error);
+  connection.reason ??= reason;
+}
+
 /** Counts and reports a failure of the handler, also after a limit has ended it. */
-function recordFailure(server: ServerImpl, connection: Connection, error: unknown): CloseReason {
+function countFailure(server: ServerImpl, connection: Connection, error: unknown): CloseReason {
   if (isPeerFault(error, connection.socket)) {
     server.counters.resetByPeer++;
     return 'peerReset';
@@ -200,10 +241,13 @@ function recordFailure(server: ServerImpl, connection: Connection, error: unknow
   return 'failed';
 }
 
+/** False: there is neither input to discard nor a peer that waits for the end. */
+function lingers({ reason, socket }: Connection): boolean {
+  return reason !== 'peerReset' && !socket.closed && !socket.ended && !socket.torn;
+}
+
 /** Shuts the sending direction down and waits for the peer to do the same. */
 function* linger(socket: Socket, lingerMs: number): Generator<Wait, void> {
-  if (socket.closed || socket.ended) return;
-  if (socket.torn) return socket.reset();
   socket.shutdown('send');
   yield* moveOnAfter(lingerMs, () => discardInput(socket));
 }
@@ -237,6 +281,8 @@ export function isPeerFault(error: unknown, socket: Socket): boolean {
   if (!codes.every((code) => PEER_FAULT_CODES.has(code))) return false;
   // The handler has closed its socket, whose state is unknown then: assume the likely case.
   if (socket.closed) return codes.every((code) => DISCONNECT_CODES.has(code));
+  const { recvError } = socket.transport;
+  if (recvError !== undefined && recvError === error) return true;
   const state = peerState(socket);
   return state === 'broken' || (state === 'ended' && codes.every((code) => END_CODES.has(code)));
 }

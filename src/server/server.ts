@@ -13,6 +13,7 @@ import type { Socket } from '../net/tcp/socket.ts';
 import type { Endpoint, Network } from '../world/network.ts';
 import type { MetricDefinitions } from '../world/platform.ts';
 import type { Connection } from './connection.ts';
+import { ConnectionList } from './connection-list.ts';
 import { Notifier } from './notifier.ts';
 import type { Handler, Limits, ServerOptions } from './options.ts';
 import { freeDescriptors, resolveLimits } from './options.ts';
@@ -69,7 +70,7 @@ export class ServerImpl implements Server, AdmissionPolicy {
   readonly counters: Counters = new Counters();
   readonly reporter: Reporter;
   /** The open connections; changed by `addConnection` and `removeConnection` only. */
-  readonly open: Set<Connection> = new Set();
+  readonly open: ConnectionList = new ConnectionList();
   /** The group that serves connections; null until it starts, and no connection is accepted
    *  before. */
   tasks: Group | null = null;

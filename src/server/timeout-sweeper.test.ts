@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { FakeClock } from '../../test/support/kernel/fake-clock.ts';
 import type { Connection } from './connection.ts';
+import { ConnectionList } from './connection-list.ts';
 import type { Limits } from './options.ts';
 import type { LimitName } from './stats.ts';
 import { TimeoutSweeper } from './timeout-sweeper.ts';
@@ -18,14 +19,14 @@ const LIMITS = {
   receiveGraceMs: 8,
 } as Limits;
 
-let open: Set<Connection>;
+let open: ConnectionList;
 let checks: number[];
 let exceeded: LimitName[];
 let sweeper: TimeoutSweeper;
 
 beforeEach(() => {
   clock.now = 0;
-  open = new Set();
+  open = new ConnectionList();
   checks = [];
   exceeded = [];
   sweeper = new TimeoutSweeper(open, LIMITS, scheduler, (_, limit) => exceeded.push(limit));
@@ -37,7 +38,7 @@ function openConnection(limit: LimitName | null = null): Connection {
     checks.push(at);
     return limit;
   };
-  const connection = { exceededLimit } as unknown as Connection;
+  const connection = { exceededLimit, older: null, newer: null } as unknown as Connection;
   open.add(connection);
   sweeper.start();
   return connection;

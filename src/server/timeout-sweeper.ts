@@ -16,6 +16,7 @@ import type { Scheduler } from '../kernel/scheduler.ts';
 import type { TimerTarget } from '../kernel/timers.ts';
 import { Timer } from '../kernel/timers.ts';
 import type { Connection } from './connection.ts';
+import type { ConnectionList } from './connection-list.ts';
 import type { Limits } from './options.ts';
 import type { LimitName } from './stats.ts';
 
@@ -27,21 +28,20 @@ const MAX_CHECKS = 512;
 const MIN_INTERVAL_MS = 1;
 
 export class TimeoutSweeper implements TimerTarget {
-  readonly #open: ReadonlySet<Connection>;
+  readonly #open: ConnectionList;
   readonly #limits: Limits;
   readonly #scheduler: Scheduler;
   readonly #onExceeded: (connection: Connection, limit: LimitName) => void;
   readonly #timer = new Timer(this);
   readonly #intervalMs: number;
-  /** The sweep in progress. The iterator of a Set stays valid while the Set changes. */
-  #sweep: Iterator<Connection> | null = null;
+  #isSweeping = false;
   #sweepStartedAt = 0;
   #isPostponed = false;
   /** How late the timer last fired, in milliseconds. */
   lagMs = 0;
 
   constructor(
-    open: ReadonlySet<Connection>,
+    open: ConnectionList,
     limits: Limits,
     scheduler: Scheduler,
     onExceeded: (connection: Connection, limit: LimitName) => void,
@@ -60,7 +60,7 @@ export class TimeoutSweeper implements TimerTarget {
 
   /** Called when no connection is left. */
   stop(): void {
-    this.#sweep = null;
+    this.#isSweeping = false;
     this.#scheduler.disarm(this.#timer);
   }
 
@@ -69,21 +69,21 @@ export class TimeoutSweeper implements TimerTarget {
     this.lagMs = Math.max(0, now - this.#timer.at);
     this.#isPostponed = !this.#isPostponed && this.lagMs > this.#intervalMs;
     if (this.#isPostponed) return this.#arm(now + this.#intervalMs);
-    if (this.#sweep === null) {
-      this.#sweep = this.#open.values();
+    if (!this.#isSweeping) {
+      this.#open.beginSweep();
       this.#sweepStartedAt = now;
     }
-    if (this.#checkSome(this.#sweep, now)) this.#sweep = null;
+    this.#isSweeping = !this.#checkSome(now);
     if (this.#open.size === 0) return this.stop();
-    const next = this.#sweep === null ? this.#sweepStartedAt + this.#intervalMs : now;
+    const next = this.#isSweeping ? now : this.#sweepStartedAt + this.#intervalMs;
     this.#arm(Math.max(next, now + MIN_INTERVAL_MS));
   }
 
   /** True: the sweep is complete. */
-  #checkSome(sweep: Iterator<Connection>, now: number): boolean {
+  #checkSome(now: number): boolean {
     for (let i = 0; i < MAX_CHECKS; i++) {
-      const { done, value: connection } = sweep.next();
-      if (done === true) return true;
+      const connection = this.#open.nextInSweep();
+      if (connection === null) return true;
       const limit = connection.exceededLimit(this.#limits, now);
       if (limit !== null) this.#onExceeded(connection, limit);
     }

@@ -266,6 +266,10 @@ export interface Transport extends Readiness {
    */
   tryRecv(max: number): Buffer | undefined;
 
+  /** The error that ended the receiving direction, if an attempt has found one: every later attempt
+   *  throws it. Absent: only an attempt shows it. */
+  readonly recvError?: unknown;
+
   /** As `tryRecv`, into memory that the backend shares: the result is valid until the next receive
    *  of any transport of the backend. Absent: `tryRecv` is as cheap. */
   tryBorrow?(max: number): Buffer | undefined;

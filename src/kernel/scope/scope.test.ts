@@ -9,6 +9,7 @@ import {
 import { currentScope, currentTask, now } from '../current.ts';
 import type { Operation } from '../operation.ts';
 import { group } from '../task/group.ts';
+import type { TaskImpl } from '../task/task.ts';
 import { checkpoint, sleep, sleepForever, sleepUntil } from '../waits.ts';
 import { isCancelled } from './cancelled.ts';
 import { moveOnAfter, scope, timeout } from './with-scope.ts';
@@ -259,6 +260,15 @@ test('a task that was woken in the same turn returns despite the cancellation', 
     sleeper.cancel();
   });
   expect(log).toEqual(['woke']);
+});
+
+test('a scope that has ended refers to none of its former siblings', () => {
+  const scopes = playGroup(function* (g) {
+    const tasks = ['a', 'b', 'c'].map((name) => g.spawn(() => sleep(1), { name }) as TaskImpl);
+    yield* sleep(2);
+    return tasks.map((task) => task.ownScope);
+  });
+  expect(scopes.map(({ previous, next }) => [previous, next])).toEqual(Array(3).fill([null, null]));
 });
 
 test('currentScope() is the innermost scope that is not a timeout', () => {

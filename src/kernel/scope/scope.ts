@@ -262,6 +262,9 @@ export class ScopeImpl implements Scope, TimerTarget {
     else previous.next = next;
     if (next === null) parent.lastChild = previous;
     else next.previous = previous;
+    // A dead scope in old memory would keep the later ones alive until the next full collection.
+    this.previous = null;
+    this.next = null;
   }
 
   private endExtras({ timer, stop }: Extras): void {

@@ -116,7 +116,9 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   /** Calls the addon at most once. */
   tryRecv(max: number): Buffer | undefined {
     if (this.#batched !== null && max > 0) return this.takeBatched(this.#batched, max);
-    if (this.#recvState !== 'open' && !this.checkRecvState()) {
+    if (this.#recvState !== 'open' && !this.recvOpens()) {
+      const { recvError } = this;
+      if (recvError !== undefined) throw recvError;
       return this.#recvState === 'ended' ? END_OF_FILE : undefined;
     }
     const { addon, slabs } = this.registry;
@@ -147,7 +149,9 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
       into.set(data);
       return data.length;
     }
-    if (this.#recvState !== 'open' && !this.checkRecvState()) {
+    if (this.#recvState !== 'open' && !this.recvOpens()) {
+      const { recvError } = this;
+      if (recvError !== undefined) throw recvError;
       return this.#recvState === 'ended' ? 0 : -1;
     }
     const { addon } = this.registry;
@@ -238,12 +242,15 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     return error;
   }
 
-  /** True: the direction is open now. False: ended, or still connecting. */
-  private checkRecvState(): boolean {
-    if (this.#recvState === 'connecting') return this.tryConnect();
-    if (this.#recvState === 'failed') throw this.failures.recv;
-    if (this.#recvState === 'closed') throw this.closedError();
-    return false;
+  /** True: the attempt to connect has succeeded. */
+  private recvOpens(): boolean {
+    return this.#recvState === 'connecting' && this.tryConnect();
+  }
+
+  /** Returned and not thrown here: V8 does not compile a function that never returns. */
+  get recvError(): unknown {
+    if (this.#recvState === 'failed') return this.failures.recv;
+    return this.#recvState === 'closed' ? this.closedError() : undefined;
   }
 
   // ---- send ----
