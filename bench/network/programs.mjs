@@ -37,6 +37,16 @@ function webSocketServer(backend, handler) {
   return overDist('servers/ws-coronet.mjs', backend, handler);
 }
 
+/** The makers of another build's servers: `coronet`, and the variants under their own names. */
+function builds({ handler, variants = {}, tls }) {
+  const server = (chosen) => (entry) => {
+    const args = ['epoll', chosen, transport(tls), entry];
+    return node(process.execPath, path('servers/coronet.mjs'), ...args);
+  };
+  const entries = Object.entries({ coronet: handler, ...variants });
+  return Object.fromEntries(entries.map(([name, chosen]) => [name, server(chosen)]));
+}
+
 function bytes(cell) {
   const { handler, tls } = cell;
   const script = (name) => [path(name), handler, transport(tls)];
@@ -51,10 +61,7 @@ function bytes(cell) {
     peers: {
       bun: (program) => [program, ...script('peers/bun.mjs')],
       node: (program) => node(program, ...script('servers/node-net.mjs')),
-      coronet: (entry) => {
-        const args = ['epoll', handler, transport(tls), entry];
-        return node(process.execPath, path('servers/coronet.mjs'), ...args);
-      },
+      ...builds(cell),
     },
   };
 }
