@@ -142,7 +142,7 @@ export class WriteHalf extends SocketHalf<true> {
 
   /** Calls `done` once all of `pieces` are sent. They must not be changed until then. */
   write(pieces: readonly Uint8Array[], done: Done<true>): void {
-    this.#pieces = new Pieces(pieces);
+    this.#pieces = Pieces.of(pieces);
     this.#started = false;
     this.start(done);
   }

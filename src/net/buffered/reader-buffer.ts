@@ -17,6 +17,7 @@
  *  5. A connection that waits does not keep a slab that it shares with others alive for a few
  *     bytes. A connection that holds no bytes owns no memory.
  */
+import { Slice } from '../../support/slice.ts';
 import type { Socket } from '../tcp/socket.ts';
 
 /** The maximum size of one receive. */
@@ -46,6 +47,10 @@ export class ReaderBuffer {
   #end = 0;
   /** Memory of this buffer, with room after `end`. Null: the bytes are a chunk of the network. */
   #memory: Buffer | null = null;
+  /** The ArrayBuffer of `#bytes`, whose getter is slow; null: not read yet. */
+  #arrayBuffer: ArrayBufferLike | null = null;
+  /** The position of `#bytes` in it. */
+  #offset = 0;
   /** No occurrence of `#lastDelimiter` ends before this. */
   #searched = 0;
   #lastDelimiter: Buffer | null = null;
@@ -111,7 +116,7 @@ export class ReaderBuffer {
   take(count: number): Buffer {
     const start = this.#start;
     const all = start === 0 && count === this.#end;
-    const taken = all ? this.#bytes : this.#bytes.subarray(start, start + count);
+    const taken = all ? this.#bytes : this.#slice(start, count);
     this.skip(count);
     return taken;
   }
@@ -204,6 +209,14 @@ export class ReaderBuffer {
     if (this.#memory === null || this.#memory.length > SHRINK_ABOVE) this.#copyOut(0);
   }
 
+  #slice(start: number, length: number): Buffer {
+    if (this.#arrayBuffer === null) {
+      this.#arrayBuffer = this.#bytes.buffer;
+      this.#offset = this.#bytes.byteOffset;
+    }
+    return new Slice(this.#arrayBuffer, this.#offset + start, length);
+  }
+
   #append(socket: Socket, wanted: number): number {
     const missing = wanted - this.length;
     const room = this.#memory === null ? 0 : this.#memory.length - this.#end;
@@ -251,6 +264,7 @@ export class ReaderBuffer {
   #replace(bytes: Buffer, memory: Buffer | null): void {
     this.#bytes = bytes;
     this.#memory = memory;
+    this.#arrayBuffer = null;
     this.#start = 0;
     this.#end = bytes.length;
     this.#searched = 0;

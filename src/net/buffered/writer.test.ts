@@ -99,6 +99,31 @@ describe('a writer', () => {
     expect(transport.sentText).toBe('🙂');
   });
 
+  it('writers use the memory of sent pieces again, and not before they are sent', () => {
+    const slow = writerOver();
+    slow.transport.room = 3;
+    slow.writer.write('123456');
+    play(function* (): Operation<void> {
+      yield* group(function* (tasks): Operation<void> {
+        tasks.spawn(() => slow.writer.flush());
+        yield;
+        for (let i = 0; i < 40; i++) {
+          const { transport, writer } = writerOver();
+          const text = 'x'.repeat(i * 200);
+          writer.write(Buffer.from(text));
+          yield* writer.flush();
+          writer.write('end');
+          yield* writer.flush();
+          expect(transport.sentText).toBe(`${text}end`);
+        }
+        slow.writer.write('789');
+        slow.transport.admit(100);
+      });
+      yield* slow.writer.flush();
+    });
+    expect(slow.transport.sentText).toBe('123456789');
+  });
+
   it('a writer rejects values without bytes and invalid high water marks', () => {
     const { socket, writer } = writerOver();
     expect(() => writer.write(7 as unknown as string)).toThrow(TypeError);

@@ -3,7 +3,8 @@
 import type { Operation } from '../../kernel/operation.ts';
 import type { Keys } from '../../support/checks.ts';
 import { checkInteger, checkKeys, checkOptionalBoolean } from '../../support/checks.ts';
-import { checkData, memoryChanged } from '../bytes.ts';
+import { Slice } from '../../support/slice.ts';
+import { checkData, memoryChanged, writeText } from '../bytes.ts';
 import { busySocket, exceedsHighWaterMark, notFlushed, unflushedBytes } from '../errors.ts';
 import { keep } from '../tcp/loan.ts';
 import { NO_PIECES, Pieces, SendPieces } from '../tcp/send.ts';
@@ -18,14 +19,37 @@ export const LARGE_PIECE = 4096;
 const MAX_TEXT = 4096;
 
 /** The most bytes of UTF-8 for one character of a string (a UTF-16 code unit). */
-const BYTES_PER_CHARACTER = 3;
+export const BYTES_PER_CHARACTER = 3;
 
-/** Chunks for small pieces grow with the amount that is written: small for a short response, … */
-const FIRST_CHUNK = 1024;
-/** … and at most this. */
+/** The size of the first chunk for small pieces. Later ones grow with what is written, … */
+const FIRST_CHUNK = 4096;
+/** … and have at most this size. */
 const LARGEST_CHUNK = 16384;
 
-const NOTHING: Buffer = Buffer.alloc(0);
+/** The memory for small pieces. Programs never see it. */
+class Chunk {
+  readonly bytes: Buffer;
+  /** bytes.buffer: its getter is slow. */
+  readonly #memory: ArrayBufferLike;
+
+  constructor(size: number) {
+    this.bytes = Buffer.allocUnsafeSlow(size);
+    this.#memory = this.bytes.buffer;
+  }
+
+  slice(from: number, to: number): Uint8Array {
+    return new Slice(this.#memory, from, to - from);
+  }
+}
+
+const NO_CHUNK = new Chunk(0);
+
+/**
+ * First chunks that no writer of this thread uses, at most MAX_SPARE. The next writer takes the one
+ * that was used last, which is in the processor cache and costs no garbage collection.
+ */
+const spareChunks: Chunk[] = [];
+const MAX_SPARE = 16;
 
 /** Options of a Writer. */
 export interface WriterOptions {
@@ -41,6 +65,11 @@ export interface WriterOptions {
 }
 
 const WRITER_KEYS: Keys<WriterOptions> = { highWaterMark: true, autoFlush: true };
+
+/** Encodes a message into `memory`, from `at` on. */
+interface MessageEncoder<P> {
+  encodeInto(memory: Buffer, at: number, payload: P): void;
+}
 
 /**
  * Collects bytes to send; created by `socket.writer()`. `write` never waits. `flush` sends all of
@@ -63,10 +92,10 @@ export class Writer {
   #autoFlush = false;
   /** The number of bytes that were sent of the message whose rest waits. @internal */
   partlySent = 0;
-  /** The pieces that wait, in order, without the unsealed part of the chunk. */
-  #pieces: Uint8Array[] = [];
+  /** The pieces that wait, in order, without the unsealed part of the chunk; null: none. */
+  #pieces: Uint8Array[] | null = null;
   /** Memory for small pieces. Its bytes `#from` to `#to` wait too, after `#pieces`. */
-  #chunk: Buffer = NOTHING;
+  #chunk: Chunk = NO_CHUNK;
   #from = 0;
   #to = 0;
   /** Texts that wait, after the chunk: joining them is cheap, and encoding is one call for all. */
@@ -143,7 +172,22 @@ export class Writer {
 
   /** True if `length` more bytes may wait. @internal */
   hasRoom(length: number): boolean {
-    return this.buffered + length <= this.#highWaterMark;
+    return (
+      this.#most + length <= this.#highWaterMark || this.buffered + length <= this.#highWaterMark
+    );
+  }
+
+  /**
+   * Adds a message of `size` bytes, fewer than LARGE_PIECE, for which there is room. `encoder`
+   * makes it in the memory of this writer. @internal
+   */
+  append<P>(size: number, encoder: MessageEncoder<P>, payload: P): void {
+    this.#encode();
+    this.#makeRoom(size);
+    encoder.encodeInto(this.#chunk.bytes, this.#to, payload);
+    this.#to += size;
+    this.#waiting += size;
+    this.#lastFlushFailed = false;
   }
 
   /** Updates the given options. @internal */
@@ -215,12 +259,13 @@ export class Writer {
   beginFlush(): Pieces {
     this.#encode();
     this.#seal();
-    const pieces = new Pieces(this.#pieces);
-    if (pieces.length !== this.#waiting) throw memoryChanged('data', this.#pieces);
+    if (this.#pieces === null) return NO_PIECES;
+    const pieces = new Pieces(this.#pieces, this.#waiting);
+    if (!pieces.intact) throw memoryChanged('data', this.#pieces);
     this.#flushing = pieces;
-    this.#pieces = [];
+    this.#pieces = null;
     this.#waiting = 0;
-    return this.#flushing;
+    return pieces;
   }
 
   /** The flush has ended. Pieces that it has not sent wait again, before later ones. @internal */
@@ -228,11 +273,14 @@ export class Writer {
     const rest = this.#flushing;
     this.#flushing = NO_PIECES;
     if (rest.length > 0) {
-      this.#pieces = [...rest.rest(), ...this.#pieces];
+      this.#pieces = [...rest.rest(), ...(this.#pieces ?? [])];
       this.#waiting += rest.length;
     }
     // A connection without bytes to send owns no memory.
-    if (this.#waiting === 0 && this.#text === '') this.#clear();
+    if (this.#waiting === 0 && this.#text === '') {
+      keepSpare(this.#chunk);
+      this.#clear();
+    }
   }
 
   /** The network has thrown an error into the flush. @internal */
@@ -244,11 +292,15 @@ export class Writer {
   #join(text: string): boolean {
     const length = this.#text.length + text.length;
     if (length > MAX_TEXT) return false;
-    const most = this.#waiting + this.#flushing.length + length * BYTES_PER_CHARACTER;
-    if (most > this.#highWaterMark) return false;
+    if (this.#most + text.length * BYTES_PER_CHARACTER > this.#highWaterMark) return false;
     this.#text += text;
     this.#lastFlushFailed = false;
     return true;
+  }
+
+  /** At least the number of bytes in `buffered`, which encodes the text. */
+  get #most(): number {
+    return this.#waiting + this.#flushing.length + this.#text.length * BYTES_PER_CHARACTER;
   }
 
   /** Encodes the texts that wait. */
@@ -264,40 +316,58 @@ export class Writer {
       this.#copy(data, length);
     } else {
       this.#seal();
-      this.#pieces.push(typeof data === 'string' ? Buffer.from(data) : keep(data));
+      this.#push(typeof data === 'string' ? Buffer.from(data) : keep(data));
     }
     this.#waiting += length;
   }
 
   #copy(data: Uint8Array | string, length: number): void {
-    if (this.#chunk.length - this.#to < length) {
-      this.#seal();
-      const wanted = Math.min(LARGEST_CHUNK, Math.max(FIRST_CHUNK, this.#waiting));
-      this.#chunk = Buffer.allocUnsafe(Math.max(wanted, length));
-      this.#from = 0;
-      this.#to = 0;
-    }
-    if (typeof data === 'string') this.#chunk.write(data, this.#to, length);
-    else this.#chunk.set(data, this.#to);
+    this.#makeRoom(length);
+    const { bytes } = this.#chunk;
+    if (typeof data !== 'string') bytes.set(data, this.#to);
+    else writeText(bytes, this.#to, data, length);
     this.#to += length;
+  }
+
+  /** Provides `length` bytes after `#to`, in a new chunk if necessary. */
+  #makeRoom(length: number): void {
+    if (this.#chunk.bytes.length - this.#to >= length) return;
+    this.#seal();
+    this.#chunk =
+      this.#waiting === 0
+        ? (spareChunks.pop() ?? new Chunk(FIRST_CHUNK))
+        : new Chunk(Math.min(LARGEST_CHUNK, Math.max(FIRST_CHUNK, this.#waiting)));
+    this.#from = 0;
+    this.#to = 0;
   }
 
   /** Adds the unsealed part of the chunk to the pieces. */
   #seal(): void {
     if (this.#to === this.#from) return;
-    this.#pieces.push(this.#chunk.subarray(this.#from, this.#to));
+    this.#push(this.#chunk.slice(this.#from, this.#to));
     this.#from = this.#to;
+  }
+
+  #push(piece: Uint8Array): void {
+    // A list that has one element from the beginning has no room for more.
+    if (this.#pieces === null) this.#pieces = [piece];
+    else this.#pieces.push(piece);
   }
 
   #clear(): void {
     this.partlySent = 0;
-    this.#pieces = [];
-    this.#chunk = NOTHING;
+    this.#pieces = null;
+    this.#chunk = NO_CHUNK;
     this.#from = 0;
     this.#to = 0;
     this.#text = '';
     this.#waiting = 0;
   }
+}
+
+/** Keeps a chunk whose bytes were sent for the next writer. */
+function keepSpare(chunk: Chunk): void {
+  if (chunk.bytes.length === FIRST_CHUNK && spareChunks.length < MAX_SPARE) spareChunks.push(chunk);
 }
 
 /** `flush`: sends the writer's pieces, and returns them to it if no byte was sent. */

@@ -191,7 +191,7 @@ export class SendVector extends SendPieces {
 
   constructor(socket: Socket, chunks: readonly Uint8Array[]) {
     super(socket);
-    this.pieces = new Pieces(chunks);
+    this.pieces = Pieces.of(chunks);
   }
 }
 
@@ -204,12 +204,20 @@ export class Pieces {
   /** Index of the first piece that is not sent yet. */
   #next = 0;
   /** Bytes that are not sent yet. */
-  #length = 0;
+  #length: number;
+
+  /** The `length` bytes of `list`, which belongs to this object now and has no empty piece. */
+  constructor(list: Uint8Array[], length: number) {
+    this.#list = list;
+    this.#length = length;
+  }
 
   /** Copies the list and skips empty pieces. */
-  constructor(chunks: readonly Uint8Array[]) {
-    this.#list = chunks.filter((chunk) => chunk.length > 0);
-    for (const { length } of this.#list) this.#length += length;
+  static of(chunks: readonly Uint8Array[]): Pieces {
+    const list = chunks.filter((chunk) => chunk.length > 0);
+    let length = 0;
+    for (const chunk of list) length += chunk.length;
+    return new Pieces(list, length);
   }
 
   get length(): number {
@@ -267,4 +275,4 @@ export class Pieces {
   }
 }
 
-export const NO_PIECES: Pieces = new Pieces([]);
+export const NO_PIECES: Pieces = new Pieces([], 0);

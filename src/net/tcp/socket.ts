@@ -150,9 +150,9 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
    * The socket's reader, which reads whole messages: lines, a number of bytes, up to a delimiter. A
    * second call returns the same reader and updates the given options.
    */
-  reader(options: ReaderOptions = {}): Reader {
+  reader(options?: ReaderOptions): Reader {
     this.#reader ??= new Reader(this);
-    this.#reader.configure(options);
+    if (options !== undefined) this.#reader.configure(options);
     return this.#reader;
   }
 
@@ -215,9 +215,9 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
    * The socket's writer, which combines small pieces into few sends. A second call returns the same
    * writer and updates the given options.
    */
-  writer(options: WriterOptions = {}): Writer {
+  writer(options?: WriterOptions): Writer {
     this.#writer ??= new Writer(this);
-    this.#writer.configure(options);
+    if (options !== undefined) this.#writer.configure(options);
     return this.#writer;
   }
 

@@ -2,7 +2,8 @@
  * The memory that the connections of one network receive into on loan (`tryBorrow`). It is always
  * the same, so it stays in the processor cache.
  */
-import { SLAB_BYTES, Slice } from './slab.ts';
+import { Slice } from '../../support/slice.ts';
+import { SLAB_BYTES } from './slab.ts';
 
 const NO_MEMORY: Buffer = Buffer.alloc(0);
 

@@ -11,6 +11,7 @@
  *     and creating it costs fifty times as much as a view.
  */
 
+import { Slice } from '../../support/slice.ts';
 import { ReceivedMemory } from '../stream/young-garbage.ts';
 
 /** Length of a slab, and so the most bytes of one receive. */
@@ -34,15 +35,6 @@ const COPIES_BYTES = 8192;
 
 /** Memory use is checked once per this many slabs. */
 const CHECK_EVERY = 16;
-
-/**
- * The class that Buffer uses for slices. `subarray` also constructs it, after checks that are not
- * needed here: 50 ns instead of 20.
- */
-type SliceConstructor = new (memory: ArrayBufferLike, offset: number, length: number) => Buffer;
-export const Slice: SliceConstructor = (Buffer as unknown as Record<symbol, SliceConstructor>)[
-  Symbol.species
-] as SliceConstructor;
 
 const NO_MEMORY: Buffer = Buffer.alloc(0);
 
