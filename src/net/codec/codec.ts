@@ -2,16 +2,13 @@
 
 import { CoronetError } from '../../kernel/errors.ts';
 import type { Operation } from '../../kernel/operation.ts';
-import { outOfRange, wrongType } from '../../support/checks.ts';
+import { outOfRange } from '../../support/checks.ts';
 import type { Framing } from '../buffered/read-operation.ts';
 import type { Reader } from '../buffered/reader.ts';
-import { bytesOf } from '../bytes.ts';
+import type { Writer } from '../buffered/writer.ts';
 
 /** The limit of a codec that states none: 16 MB. */
 export const DEFAULT_MAX_MESSAGE: number = 2 ** 24;
-
-/** Pieces of at least this size are sent without a copy. */
-const LARGE_PIECE = 4096;
 
 /**
  * How messages are read from a stream of bytes and written to it. A codec has no state of a
@@ -65,39 +62,47 @@ export interface FramingSource<T> {
   framing(): Framing<T | null>;
 }
 
-/** Base of the codecs whose messages a Framing finds in the buffer of a Reader. */
-export abstract class FramedCodec<T, S> implements Codec<T, S> {
-  abstract readonly max: number;
+/** A value that was checked and whose message is not made yet: bytes, text, or pieces. */
+export type Payload = Uint8Array | string | readonly Uint8Array[];
+
+/** The part of a codec with which Messages sends. */
+export interface Encoder<S, P extends Payload = Payload> {
+  /** Throws if the value cannot be encoded. */
+  payloadOf(value: S): P;
+  /** The payloads of several values, which may be joined. */
+  payloadsOf(values: readonly S[]): readonly P[];
+  /** Adds the message to `writer`, if it is small and there is room. False: it was not added. */
+  writeTo(writer: Writer, payload: P): boolean;
+  /** The bytes of several messages. */
+  encodeAll(payloads: readonly P[]): Uint8Array | readonly Uint8Array[];
+}
+
+/** A codec whose messages a Framing finds in the buffer of a Reader. */
+export class FramedCodec<T, S> implements Codec<T, S>, FramingSource<T> {
+  readonly max: number;
+  /** @internal */
+  readonly encoder: Encoder<S>;
+  /** Creates the state of one connection. @internal */
+  readonly framing: () => Framing<T | null>;
+
+  /** @internal */
+  constructor(max: number, encoder: Encoder<S>, framing: () => Framing<T | null>) {
+    this.max = max;
+    this.encoder = encoder;
+    this.framing = framing;
+  }
 
   decode(reader: Reader): Operation<T | null> {
     return reader.readFramed(this);
   }
 
-  abstract encode(value: S): Uint8Array | readonly Uint8Array[];
-
-  /** The bytes of several messages, if that is faster than one by one. @internal */
-  encodeAll?(values: readonly S[]): Uint8Array;
-
-  /** Creates the state of one connection. @internal */
-  abstract framing(): Framing<T | null>;
-}
-
-/** The bytes of a payload. Throws unless it has at most `max` bytes. */
-export function payloadOf(value: Uint8Array | string, max: number): Uint8Array {
-  if (typeof value !== 'string' && !(value instanceof Uint8Array)) {
-    throw wrongType('value', 'a Uint8Array or a string', value);
+  encode(value: S): Uint8Array | readonly Uint8Array[] {
+    const { encoder } = this;
+    return encoder.encodeAll([encoder.payloadOf(value)]);
   }
-  const bytes = bytesOf(value);
-  if (bytes.length > max) throw tooLong(bytes.length, max);
-  return bytes;
 }
 
 /** The error for a message of `length` bytes that `encode` was given. */
 export function tooLong(length: number, max: number): RangeError {
   return outOfRange('value', `at most ${max} bytes`, length);
-}
-
-/** Joins a payload with what surrounds it. A large payload is not copied. */
-export function join(...pieces: readonly Uint8Array[]): Uint8Array | readonly Uint8Array[] {
-  return pieces.some(({ length }) => length >= LARGE_PIECE) ? pieces : Buffer.concat(pieces);
 }

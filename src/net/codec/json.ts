@@ -4,7 +4,8 @@ import { wrongType } from '../../support/checks.ts';
 import type { Framing, ReadOperation } from '../buffered/read-operation.ts';
 import type { Reader } from '../buffered/reader.ts';
 import type { ReaderBuffer } from '../buffered/reader-buffer.ts';
-import type { Codec } from './codec.ts';
+import type { Writer } from '../buffered/writer.ts';
+import type { Codec, Encoder, Payload } from './codec.ts';
 import { FramedCodec, MalformedMessageError } from './codec.ts';
 
 /** Unlike `toString`, rejects invalid UTF-8 (RFC 8259, section 8.1). */
@@ -26,7 +27,7 @@ const utf8: InstanceType<typeof TextDecoder> = new TextDecoder('utf-8', {
  * yield* events.send({ type: 'login', user: 7 });
  */
 export function json<T = unknown>(codec: Codec<string | Uint8Array, string>): Codec<T> {
-  if (codec instanceof FramedCodec) return new FramedJson<T>(codec);
+  if (codec instanceof FramedCodec) return framedJson<T>(codec);
   return {
     ...(codec.max === undefined ? {} : { max: codec.max }),
     *decode(reader: Reader): Operation<T | null> {
@@ -37,36 +38,58 @@ export function json<T = unknown>(codec: Codec<string | Uint8Array, string>): Co
   };
 }
 
-class FramedJson<T> extends FramedCodec<T, T> {
-  readonly #inner: FramedCodec<string | Uint8Array, string>;
+function framedJson<T>(inner: FramedCodec<string | Uint8Array, string>): Codec<T> {
+  const framing = (): Framing<T | null> => new JsonFraming<T>(inner.framing());
+  return new FramedCodec<T, T>(inner.max, new JsonEncoder(inner.encoder), framing);
+}
 
-  constructor(inner: FramedCodec<string | Uint8Array, string>) {
-    super();
+class JsonEncoder implements Encoder<unknown> {
+  readonly #inner: Encoder<string>;
+
+  constructor(inner: Encoder<string>) {
     this.#inner = inner;
   }
 
-  get max(): number {
-    return this.#inner.max;
+  payloadOf(value: unknown): Payload {
+    return this.#inner.payloadOf(stringify(value));
   }
 
-  encode(value: T): Uint8Array | readonly Uint8Array[] {
-    return this.#inner.encode(stringify(value));
+  payloadsOf(values: readonly unknown[]): readonly Payload[] {
+    return this.#inner.payloadsOf(values.map(stringify));
   }
 
-  framing(): Framing<T | null> {
-    const inner = this.#inner.framing();
-    return {
-      call: inner.call,
-      maxNeeded: (read: ReadOperation) => inner.maxNeeded(read),
-      take(buffer: ReaderBuffer, read: ReadOperation): T | undefined {
-        const text = inner.take(buffer, read);
-        return text === undefined || text === null ? undefined : parse<T>(text);
-      },
-      atEndOfFile(buffer: ReaderBuffer, read: ReadOperation): T | null {
-        const text = inner.atEndOfFile(buffer, read);
-        return text === null ? null : parse<T>(text);
-      },
-    };
+  writeTo(writer: Writer, payload: Payload): boolean {
+    return this.#inner.writeTo(writer, payload);
+  }
+
+  encodeAll(payloads: readonly Payload[]): Uint8Array | readonly Uint8Array[] {
+    return this.#inner.encodeAll(payloads);
+  }
+}
+
+class JsonFraming<T> implements Framing<T | null> {
+  readonly #inner: Framing<string | Uint8Array | null>;
+
+  constructor(inner: Framing<string | Uint8Array | null>) {
+    this.#inner = inner;
+  }
+
+  get call(): string {
+    return this.#inner.call;
+  }
+
+  maxNeeded(read: ReadOperation): number {
+    return this.#inner.maxNeeded(read);
+  }
+
+  take(buffer: ReaderBuffer, read: ReadOperation): T | undefined {
+    const text = this.#inner.take(buffer, read);
+    return text === undefined || text === null ? undefined : parse<T>(text);
+  }
+
+  atEndOfFile(buffer: ReaderBuffer, read: ReadOperation): T | null {
+    const text = this.#inner.atEndOfFile(buffer, read);
+    return text === null ? null : parse<T>(text);
   }
 }
 

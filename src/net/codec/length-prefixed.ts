@@ -3,7 +3,9 @@ import { checkInteger, checkKeys, outOfRange, wrongType } from '../../support/ch
 import type { Framing, ReadOperation } from '../buffered/read-operation.ts';
 import type { ReaderBuffer } from '../buffered/reader-buffer.ts';
 import { LimitError, UnexpectedEofError } from '../errors.ts';
-import { FramedCodec, join, MalformedMessageError, payloadOf, tooLong } from './codec.ts';
+import type { Head } from './bytes-encoder.ts';
+import { BytesEncoder } from './bytes-encoder.ts';
+import { FramedCodec, MalformedMessageError, tooLong } from './codec.ts';
 
 /** The maximum number of bytes of a Buffer that Node allocates on every platform. */
 export const MAX_PAYLOAD: number = 2 ** 31 - 1;
@@ -48,17 +50,20 @@ export function lengthPrefixed(
   if (typeof includesHeader !== 'boolean') {
     throw wrongType('includesHeader', 'true or false', includesHeader);
   }
-  if (bytes !== 'varint')
-    return new LengthPrefixed(new FixedLength(bytes, endian, includesHeader), max);
-  if (includesHeader) throw outOfRange('includesHeader', 'false with a varint', true);
-  return new LengthPrefixed(new Varint(), max);
+  if (bytes === 'varint' && includesHeader) {
+    throw outOfRange('includesHeader', 'false with a varint', true);
+  }
+  const format = bytes === 'varint' ? new Varint() : new FixedLength(bytes, endian, includesHeader);
+  const encoder = new BytesEncoder(max, format, NOTHING);
+  return new FramedCodec(max, encoder, () => new LengthFraming(format));
 }
 
-/** How a length is written. */
-interface LengthFormat {
+const NOTHING = new Uint8Array(0);
+
+/** How a length is read and written. */
+interface LengthFormat extends Head {
   /** Reads the length at the start of the buffer; `undefined`: it is not complete. */
-  read(buffer: ReaderBuffer, peer: string): Prefix | undefined;
-  write(length: number): Uint8Array;
+  read(buffer: ReaderBuffer, operation: ReadOperation): Prefix | undefined;
 }
 
 interface Prefix {
@@ -73,14 +78,17 @@ class FixedLength implements LengthFormat {
   readonly #little: boolean;
   /** The number of its own bytes that a length counts. */
   readonly #own: number;
+  /** The largest length. */
+  readonly #most: number;
 
   constructor(bytes: number, endian: 'big' | 'little', includesHeader: boolean) {
     this.#bytes = bytes;
     this.#little = endian === 'little';
     this.#own = includesHeader ? bytes : 0;
+    this.#most = 256 ** bytes - 1 - this.#own;
   }
 
-  read(buffer: ReaderBuffer, peer: string): Prefix | undefined {
+  read(buffer: ReaderBuffer, operation: ReadOperation): Prefix | undefined {
     const size = this.#bytes;
     if (buffer.length < size) return undefined;
     let value = 0;
@@ -89,34 +97,36 @@ class FixedLength implements LengthFormat {
     }
     if (value < this.#own) {
       throw new MalformedMessageError(
-        `Expected a length of at least ${this.#own} bytes from ${peer}, because it counts its ` +
-          `own bytes, got ${value}`,
+        `Expected a length of at least ${this.#own} bytes from ${operation.peer}, because it ` +
+          `counts its own bytes, got ${value}`,
       );
     }
     return { size, length: value - this.#own };
   }
 
-  write(length: number): Uint8Array {
+  size(length: number): number {
+    if (length > this.#most) throw tooLong(length, this.#most);
+    return this.#bytes;
+  }
+
+  write(memory: Buffer, at: number, length: number): void {
     const size = this.#bytes;
-    const most = 256 ** size - 1 - this.#own;
-    if (length > most) throw tooLong(length, most);
-    const bytes = Buffer.allocUnsafe(size);
     let rest = length + this.#own;
     for (let i = 0; i < size; i++) {
-      bytes[this.#little ? i : size - 1 - i] = rest % 256;
+      memory[at + (this.#little ? i : size - 1 - i)] = rest % 256;
       rest = Math.floor(rest / 256);
     }
-    return bytes;
   }
 }
 
 class Varint implements LengthFormat {
-  read(buffer: ReaderBuffer, peer: string): Prefix | undefined {
+  read(buffer: ReaderBuffer, operation: ReadOperation): Prefix | undefined {
     let length = 0;
     for (let i = 0; i < buffer.length; i++) {
       if (i === MAX_VARINT) {
         throw new MalformedMessageError(
-          `Expected a varint of at most ${MAX_VARINT} bytes from ${peer}, got a longer one`,
+          `Expected a varint of at most ${MAX_VARINT} bytes from ${operation.peer}, ` +
+            'got a longer one',
         );
       }
       const byte = buffer.byteAt(i);
@@ -126,32 +136,17 @@ class Varint implements LengthFormat {
     return undefined;
   }
 
-  write(length: number): Uint8Array {
-    const bytes: number[] = [];
+  size(length: number): number {
+    let size = 1;
+    for (let rest = length; rest > 127; rest = Math.floor(rest / 128)) size++;
+    return size;
+  }
+
+  write(memory: Buffer, at: number, length: number): void {
+    let end = at;
     let rest = length;
-    for (; rest > 127; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);
-    bytes.push(rest);
-    return Uint8Array.from(bytes);
-  }
-}
-
-class LengthPrefixed extends FramedCodec<Buffer, Uint8Array | string> {
-  readonly max: number;
-  readonly #format: LengthFormat;
-
-  constructor(format: LengthFormat, max: number) {
-    super();
-    this.max = max;
-    this.#format = format;
-  }
-
-  encode(value: Uint8Array | string): Uint8Array | readonly Uint8Array[] {
-    const payload = payloadOf(value, this.max);
-    return join(this.#format.write(payload.length), payload);
-  }
-
-  framing(): Framing<Buffer | null> {
-    return new LengthFraming(this.#format);
+    for (; rest > 127; rest = Math.floor(rest / 128)) memory[end++] = (rest % 128) | 128;
+    memory[end] = rest;
   }
 }
 
@@ -184,10 +179,10 @@ class LengthFraming implements Framing<Buffer | null> {
     throw new UnexpectedEofError(read.peer, expected, buffer.take(buffer.length));
   }
 
-  #prefix(buffer: ReaderBuffer, { max, peer }: ReadOperation): Prefix | undefined {
-    const prefix = this.#format.read(buffer, peer);
-    if (prefix !== undefined && prefix.length > max) {
-      throw new LimitError(peer, 'of one message', max, buffer.length);
+  #prefix(buffer: ReaderBuffer, read: ReadOperation): Prefix | undefined {
+    const prefix = this.#format.read(buffer, read);
+    if (prefix !== undefined && prefix.length > read.max) {
+      throw new LimitError(read.peer, 'of one message', read.max, buffer.length);
     }
     return prefix;
   }

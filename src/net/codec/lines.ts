@@ -3,10 +3,18 @@ import { checkInteger, checkKeys, outOfRange, wrongType } from '../../support/ch
 import type { Framing, ReadOperation } from '../buffered/read-operation.ts';
 import { LINE, NEWLINE } from '../buffered/read-operation.ts';
 import type { ReaderBuffer } from '../buffered/reader-buffer.ts';
-import { bytesOf, checkBytes } from '../bytes.ts';
+import type { Writer } from '../buffered/writer.ts';
+import { BYTES_PER_CHARACTER, LARGE_PIECE } from '../buffered/writer.ts';
+import { bytesOf, checkBytes, writeText } from '../bytes.ts';
 import { LimitError, UnexpectedEofError } from '../errors.ts';
-import { FramedCodec, join, payloadOf } from './codec.ts';
+import type { Head } from './bytes-encoder.ts';
+import { BytesEncoder } from './bytes-encoder.ts';
+import type { Encoder } from './codec.ts';
+import { FramedCodec, tooLong } from './codec.ts';
 import { MAX_PAYLOAD } from './length-prefixed.ts';
+
+const LINE_FEED = 10;
+const NOTHING = new Uint8Array(0);
 
 /** Options of `lines`. */
 export interface LinesOptions {
@@ -40,7 +48,8 @@ export function lines(options: LinesOptions): FramedCodec<string, string> {
   if (onTooLong !== 'throw' && onTooLong !== 'skip') {
     throw wrongType('onTooLong', "'throw' or 'skip'", onTooLong);
   }
-  return new Lines(max, onTooLong === 'skip');
+  const framing = onTooLong === 'skip' ? () => new SkippingLines() : () => LINE;
+  return new FramedCodec(max, new LinesEncoder(max), framing);
 }
 
 /**
@@ -57,39 +66,65 @@ export function delimited(
   checkInteger('max', options.max, 1, MAX_PAYLOAD);
   if (typeof delimiter !== 'string') checkBytes('delimiter', delimiter);
   if (delimiter.length === 0) throw outOfRange('delimiter', 'at least one byte', delimiter);
-  return new Delimited(Buffer.from(bytesOf(delimiter)), options.max);
+  const { max } = options;
+  const bytes = Buffer.from(bytesOf(delimiter));
+  return new FramedCodec(max, new DelimitedEncoder(max, bytes), () => new DelimitedFraming(bytes));
 }
 
-class Lines extends FramedCodec<string, string> {
-  readonly max: number;
-  readonly #skips: boolean;
+class LinesEncoder implements Encoder<string, string> {
+  readonly #max: number;
 
-  constructor(max: number, skips: boolean) {
-    super();
-    this.max = max;
-    this.#skips = skips;
+  constructor(max: number) {
+    this.#max = max;
   }
 
-  encode(value: string): Uint8Array {
-    this.#check(value);
-    return Buffer.from(`${value}\n`);
-  }
-
-  override encodeAll(values: readonly string[]): Uint8Array {
-    for (const value of values) this.#check(value);
-    return Buffer.from(values.length === 0 ? '' : `${values.join('\n')}\n`);
-  }
-
-  #check(value: string): void {
+  payloadOf(value: string): string {
     if (typeof value !== 'string') throw wrongType('value', 'a string', value);
-    if (/[\r\n]/.test(value)) throw outOfRange('value', 'a text without line ends', value);
+    if (value.indexOf('\n') >= 0 || value.indexOf('\r') >= 0) {
+      throw outOfRange('value', 'a text without line ends', value);
+    }
     // A character has at most three bytes: most texts need not be measured.
-    if (value.length * 3 > this.max) payloadOf(value, this.max);
+    if (value.length * BYTES_PER_CHARACTER > this.#max) checkLength(value, this.#max);
+    return value;
   }
 
-  framing(): Framing<string | null> {
-    return this.#skips ? new SkippingLines() : LINE;
+  writeTo(writer: Writer, payload: string): boolean {
+    const most = payload.length * BYTES_PER_CHARACTER + 1;
+    if (most >= LARGE_PIECE || !writer.hasRoom(most)) return false;
+    writer.write(`${payload}\n`);
+    return true;
   }
+
+  /** One text, because a search in it is faster than one in each line. */
+  payloadsOf(lines: readonly string[]): readonly string[] {
+    if (lines.length === 0) return lines;
+    const text = lines.join('\n');
+    const certainMax = text.indexOf('\r') < 0 ? this.#max / BYTES_PER_CHARACTER : -1;
+    let end = -1;
+    for (const line of lines) {
+      const begin = end + 1;
+      end = text.indexOf('\n', begin);
+      if (end < 0) end = text.length;
+      const isValid = typeof line === 'string' && line.length === end - begin;
+      if (!isValid || line.length > certainMax) this.payloadOf(line);
+    }
+    return [text];
+  }
+
+  encodeAll(payloads: readonly string[]): Uint8Array {
+    if (payloads.length === 0) return NOTHING;
+    const text = payloads.length === 1 ? (payloads[0] as string) : payloads.join('\n');
+    const length = Buffer.byteLength(text);
+    const memory = Buffer.allocUnsafe(length + 1);
+    writeText(memory, 0, text, length);
+    memory[length] = LINE_FEED;
+    return memory;
+  }
+}
+
+function checkLength(text: string, max: number): void {
+  const length = Buffer.byteLength(text);
+  if (length > max) throw tooLong(length, max);
 }
 
 /** Lines, of which the ones that are too long are dropped as they arrive. */
@@ -139,27 +174,21 @@ class SkippingLines implements Framing<string | null> {
   }
 }
 
-class Delimited extends FramedCodec<Buffer, Uint8Array | string> {
-  readonly max: number;
+const NO_HEAD: Head = { size: () => 0, write: () => undefined };
+
+class DelimitedEncoder extends BytesEncoder {
   readonly #delimiter: Buffer;
 
-  constructor(delimiter: Buffer, max: number) {
-    super();
+  constructor(max: number, delimiter: Buffer) {
+    super(max, NO_HEAD, delimiter);
     this.#delimiter = delimiter;
-    this.max = max;
   }
 
-  encode(value: Uint8Array | string): Uint8Array | readonly Uint8Array[] {
-    const payload = payloadOf(value, this.max);
+  override payloadOf(value: Uint8Array | string): Uint8Array {
+    const payload = super.payloadOf(value);
     const view = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
-    if (view.includes(this.#delimiter)) {
-      throw outOfRange('value', 'a message without the delimiter', value);
-    }
-    return join(payload, this.#delimiter);
-  }
-
-  framing(): Framing<Buffer | null> {
-    return new DelimitedFraming(this.#delimiter);
+    if (!view.includes(this.#delimiter)) return payload;
+    throw outOfRange('value', 'a message without the delimiter', value);
   }
 }
 
@@ -175,12 +204,14 @@ class DelimitedFraming implements Framing<Buffer | null> {
     return max + this.#delimiter.length;
   }
 
-  take(buffer: ReaderBuffer, { max, peer }: ReadOperation): Buffer | undefined {
+  take(buffer: ReaderBuffer, read: ReadOperation): Buffer | undefined {
     const delimiter = this.#delimiter;
     const at = buffer.find(delimiter);
     // The last bytes may be the beginning of the delimiter.
     const length = at < 0 ? buffer.length - delimiter.length + 1 : at;
-    if (length > max) throw new LimitError(peer, 'of one message', max, buffer.length);
+    if (length > read.max) {
+      throw new LimitError(read.peer, 'of one message', read.max, buffer.length);
+    }
     if (at < 0) return undefined;
     const message = buffer.take(at);
     buffer.skip(delimiter.length);

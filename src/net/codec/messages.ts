@@ -7,12 +7,11 @@ import { checkKeys, checkOptionalBoolean, wrongType } from '../../support/checks
 import type { Writer } from '../buffered/writer.ts';
 import { LARGE_PIECE } from '../buffered/writer.ts';
 import type { Socket } from '../tcp/socket.ts';
-import type { Codec } from './codec.ts';
+import type { Codec, Encoder } from './codec.ts';
 import { FramedCodec } from './codec.ts';
 import { DecodeBatch, DecodeMessage } from './decode.ts';
-
-/** Small pieces up to this size are joined before they are sent. */
-const JOIN_BELOW = 65536;
+import type { Bytes } from './send-message.ts';
+import { lengthOf, sendNow, WriteMessage, writeWhenPossible } from './send-message.ts';
 
 /** Options of `messages`. */
 export interface MessagesOptions {
@@ -38,6 +37,7 @@ export interface MessagesOptions {
 export class Messages<T, S = T> implements Disposable {
   readonly socket: Socket;
   #codec: Codec<T, S>;
+  #encoder: Encoder<S>;
   /** Null without `autoFlush`. */
   readonly #writer: Writer | null;
 
@@ -45,6 +45,7 @@ export class Messages<T, S = T> implements Disposable {
   constructor(socket: Socket, codec: Codec<T, S>, options: MessagesOptions) {
     this.socket = socket;
     this.#codec = checkCodec(codec);
+    this.#encoder = encoderOf(codec);
     checkKeys('options', options, { autoFlush: true });
     checkOptionalBoolean('autoFlush', options.autoFlush);
     this.#writer = options.autoFlush === true ? socket.writer({ autoFlush: true }) : null;
@@ -57,6 +58,7 @@ export class Messages<T, S = T> implements Disposable {
 
   set codec(codec: Codec<T, S>) {
     this.#codec = checkCodec(codec);
+    this.#encoder = encoderOf(codec);
   }
 
   /**
@@ -87,12 +89,16 @@ export class Messages<T, S = T> implements Disposable {
 
   /**
    * Sends a message. Waits until the network has taken all of it; with `autoFlush`, a message of
-   * less than 4 KB waits only until the writer has room for it.
+   * less than 4 KB waits only until the writer has room for it. Do not change bytes in `value`
+   * before it returns.
    * Cancel: as `socket.sendAll`. Errors: those of the codec, thrown at once; and as
    * `socket.sendAll`.
    */
   send(value: S): Operation<void> {
-    return this.#sendPieces(piecesOf(this.#codec.encode(value)));
+    const writer = this.#writer;
+    const payload = this.#encoder.payloadOf(value);
+    if (writer === null) return sendNow(this.socket, this.#encoder.encodeAll([payload]));
+    return new WriteMessage(this.socket, writer, this.#encoder, payload);
   }
 
   /**
@@ -101,13 +107,12 @@ export class Messages<T, S = T> implements Disposable {
    * Cancel, Errors: as `send`.
    */
   sendBatch(values: Iterable<S>): Operation<void> {
-    const codec = this.#codec;
-    if (codec instanceof FramedCodec && codec.encodeAll !== undefined) {
-      return this.#sendPieces([codec.encodeAll([...values])]);
-    }
-    const pieces: Uint8Array[] = [];
-    for (const value of values) pieces.push(...piecesOf(codec.encode(value)));
-    return this.#sendPieces(pieces);
+    const encoder = this.#encoder;
+    const bytes = encoder.encodeAll(encoder.payloadsOf([...values]));
+    const { socket } = this;
+    const writer = this.#writer;
+    if (writer === null) return sendNow(socket, bytes);
+    return new Lazy(() => writeBatch(socket, writer, bytes));
   }
 
   /** Closes the socket. Idempotent. */
@@ -117,33 +122,6 @@ export class Messages<T, S = T> implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
-  }
-
-  #sendPieces(pieces: readonly Uint8Array[]): Operation<void> {
-    const writer = this.#writer;
-    if (writer === null) return this.#sendNow(pieces);
-    return new Lazy(() => this.#writePieces(writer, pieces));
-  }
-
-  *#writePieces(writer: Writer, pieces: readonly Uint8Array[]): Generator<Wait, void> {
-    yield* checkpoint();
-    const length = lengthOf(pieces);
-    while (!writer.hasRoom(length) && writer.buffered > 0) yield* writer.flush();
-    // A large message is sent at once: joining it with others would save little.
-    if (length < LARGE_PIECE && writer.hasRoom(length)) {
-      for (const piece of pieces) writer.write(piece);
-    } else {
-      while (writer.buffered > 0) yield* writer.flush();
-      yield* this.#sendNow(pieces);
-    }
-  }
-
-  #sendNow(pieces: readonly Uint8Array[]): Operation<void> {
-    if (pieces.length === 1) return this.socket.sendAll(pieces[0] as Uint8Array);
-    const length = lengthOf(pieces);
-    return length < JOIN_BELOW
-      ? this.socket.sendAll(Buffer.concat(pieces, length))
-      : this.socket.sendv(pieces);
   }
 }
 
@@ -169,10 +147,9 @@ export function messages<T, S = T>(
   return new Messages(socket, codec, options);
 }
 
-function lengthOf(pieces: readonly Uint8Array[]): number {
-  let length = 0;
-  for (const piece of pieces) length += piece.length;
-  return length;
+function* writeBatch(socket: Socket, writer: Writer, bytes: Bytes): Generator<Wait, void> {
+  yield* checkpoint();
+  yield* writeWhenPossible(socket, writer, bytes);
 }
 
 function checkCodec<T, S>(codec: Codec<T, S>): Codec<T, S> {
@@ -181,11 +158,40 @@ function checkCodec<T, S>(codec: Codec<T, S>): Codec<T, S> {
   throw wrongType('codec', 'a codec, such as lines({ max: 1000 })', codec);
 }
 
-function piecesOf(encoded: Uint8Array | readonly Uint8Array[]): readonly Uint8Array[] {
-  const pieces = Array.isArray(encoded) ? encoded : [encoded];
-  for (const piece of pieces) {
-    if (!(piece instanceof Uint8Array))
-      throw wrongType('encode()', 'bytes, or an array of them', encoded);
+/** Encodes with a program's own codec. */
+class PiecesEncoder<S> implements Encoder<S, readonly Uint8Array[]> {
+  readonly #codec: Codec<unknown, S>;
+
+  constructor(codec: Codec<unknown, S>) {
+    this.#codec = codec;
   }
-  return pieces;
+
+  payloadOf(value: S): readonly Uint8Array[] {
+    const encoded = this.#codec.encode(value);
+    const pieces = Array.isArray(encoded) ? encoded : [encoded];
+    for (const piece of pieces) {
+      if (!(piece instanceof Uint8Array))
+        throw wrongType('encode()', 'bytes, or an array of them', encoded);
+    }
+    return pieces;
+  }
+
+  payloadsOf(values: readonly S[]): readonly (readonly Uint8Array[])[] {
+    return values.map((value) => this.payloadOf(value));
+  }
+
+  writeTo(writer: Writer, pieces: readonly Uint8Array[]): boolean {
+    const length = lengthOf(pieces);
+    if (length >= LARGE_PIECE || !writer.hasRoom(length)) return false;
+    for (const piece of pieces) writer.write(piece);
+    return true;
+  }
+
+  encodeAll(messages: readonly (readonly Uint8Array[])[]): readonly Uint8Array[] {
+    return messages.flat();
+  }
+}
+
+function encoderOf<T, S>(codec: Codec<T, S>): Encoder<S> {
+  return codec instanceof FramedCodec ? codec.encoder : new PiecesEncoder(codec);
 }

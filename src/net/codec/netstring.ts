@@ -3,7 +3,9 @@ import { checkInteger, checkKeys } from '../../support/checks.ts';
 import type { Framing, ReadOperation } from '../buffered/read-operation.ts';
 import type { ReaderBuffer } from '../buffered/reader-buffer.ts';
 import { LimitError, UnexpectedEofError } from '../errors.ts';
-import { FramedCodec, join, MalformedMessageError, payloadOf } from './codec.ts';
+import type { Head } from './bytes-encoder.ts';
+import { BytesEncoder } from './bytes-encoder.ts';
+import { FramedCodec, MalformedMessageError } from './codec.ts';
 import { MAX_PAYLOAD } from './length-prefixed.ts';
 import type { DelimitedOptions } from './lines.ts';
 
@@ -21,26 +23,17 @@ const END: Buffer = Buffer.from(',');
 export function netstring(options: DelimitedOptions): FramedCodec<Buffer, Uint8Array | string> {
   checkKeys('options', options, { max: true });
   checkInteger('max', options.max, 0, MAX_PAYLOAD);
-  return new Netstring(options.max);
+  const { max } = options;
+  return new FramedCodec(max, new BytesEncoder(max, LENGTH, END), () => NETSTRING);
 }
 
-class Netstring extends FramedCodec<Buffer, Uint8Array | string> {
-  readonly max: number;
-
-  constructor(max: number) {
-    super();
-    this.max = max;
-  }
-
-  encode(value: Uint8Array | string): Uint8Array | readonly Uint8Array[] {
-    const payload = payloadOf(value, this.max);
-    return join(Buffer.from(`${payload.length}:`), payload, END);
-  }
-
-  framing(): Framing<Buffer | null> {
-    return NETSTRING;
-  }
-}
+/** The length and the colon. */
+const LENGTH: Head = {
+  size: (length) => String(length).length + 1,
+  write(memory, at, length) {
+    memory.write(`${length}:`, at, 'latin1');
+  },
+};
 
 const NETSTRING: Framing<Buffer | null> = {
   call: 'messages.receive()',
