@@ -41,7 +41,7 @@
 #include <sys/un.h>
 
 /* Increases with every change of an exported function, so that a stale build is not loaded. */
-#define CORONET_ABI 12
+#define CORONET_ABI 13
 
 /*
  * Numbers that JavaScript also uses. addon.c exports them under these names as `constants`. They
@@ -88,6 +88,11 @@ enum { OPTION_BROADCAST, OPTION_TTL, OPTION_MULTICAST_TTL, OPTION_MULTICAST_LOOP
 
 /* Values of datagramStat. */
 enum { STAT_RECV_BUFFER, STAT_SEND_BUFFER, STAT_DROPPED };
+
+/* One accepted connection in an array of records: its handle, and its peer if that has an IPv4
+ * address: family (4, 6: as an IPv4-mapped address, 0: another peer), port, the bytes of the IPv4
+ * address. */
+enum { ACCEPT_HANDLE, ACCEPT_FAMILY, ACCEPT_PORT, ACCEPT_HOST, ACCEPT_INTS };
 
 /* One datagram in an array of records: length, 1 if it was truncated, family (4 or 6), port, the
  * bytes of the address (four ints, unused ones zero), scope (the index of an interface). */

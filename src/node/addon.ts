@@ -39,6 +39,13 @@ export interface AddonConstants {
   readonly STAT_SEND_BUFFER: number;
   readonly STAT_DROPPED: number;
 
+  /** Positions in the record of an accepted connection, and its length. */
+  readonly ACCEPT_HANDLE: number;
+  readonly ACCEPT_FAMILY: number;
+  readonly ACCEPT_PORT: number;
+  readonly ACCEPT_HOST: number;
+  readonly ACCEPT_INTS: number;
+
   /** Positions in the record of a received datagram, and its length. */
   readonly RECORD_LENGTH: number;
   readonly RECORD_TRUNCATED: number;
@@ -121,8 +128,8 @@ export interface Addon {
   adopt(poller: number, fd: number): number;
   /** A second descriptor of an inherited listener, which the caller closes or passes to `adopt`. */
   duplicate(fd: number): number;
-  /** Returns the number of accepted connections. Their handles are in out[1..]; out[0] is the
-   *  reason why there are no more. */
+  /** Returns the number of accepted connections. out[0] is the reason why there are no more. The
+   *  records of the connections, of ACCEPT_INTS ints each, begin at out[1]. */
   accept(listener: number, out: Int32Array, most: number): number;
   /** Resets up to `most` queued connections, also if no descriptor is left. Returns the number. */
   shed(listener: number, most: number): number;
@@ -255,7 +262,7 @@ export interface AddonFile {
 }
 
 /** CORONET_ABI of native/coronet.h. */
-const ADDON_ABI = 12;
+const ADDON_ABI = 13;
 
 let cached: LoadedAddon | undefined;
 

@@ -20,6 +20,11 @@ export function addressArguments(endpoint: Endpoint | undefined): AddressArgumen
   return [endpoint.family, endpoint.host, endpoint.port];
 }
 
+/** The IPv4 address in the four bytes at `at`. */
+export function dotted(bytes: Uint8Array, at: number): string {
+  return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
+}
+
 /** The most recent host. Connections from the same host share one string. */
 let lastHost = '';
 

@@ -1,5 +1,7 @@
 /** Opens and closes thousands of connections: no descriptor and no slot is leaked. */
 import {
+  acceptedHandle,
+  acceptResults,
   addon,
   check,
   checkAllClosed,
@@ -20,10 +22,10 @@ async function round(poller, { handle: listener, port }, reset) {
     near.push(addon.connect(poller.id, 4, '127.0.0.1', port, 0, '', 0, 0, 0));
   }
   const far = [];
-  const out = new Int32Array(65);
+  const out = acceptResults(64);
   while (far.length < CONNECTIONS) {
     const accepted = addon.accept(listener, out, 64);
-    for (let i = 1; i <= accepted; i += 1) far.push(out[i]);
+    for (let i = 0; i < accepted; i += 1) far.push(acceptedHandle(out, i));
     if (accepted === 0) await pause(1);
   }
   for (const handle of near) addon.send(handle, Buffer.from('hello'));

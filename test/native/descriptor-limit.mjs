@@ -3,6 +3,8 @@
  */
 import { closeSync } from 'node:fs';
 import {
+  acceptedHandle,
+  acceptResults,
   addon,
   check,
   checkAllClosed,
@@ -26,10 +28,10 @@ await pause(5);
 const fillers = useUpDescriptors();
 closeSync(fillers.pop());
 
-const out = new Int32Array(65);
+const out = acceptResults(64);
 check(addon.accept(listener, out, 64) === 1, 'one is accepted');
 check(out[0] === EMFILE, `the batch reports why it ended, got ${out[0]}`);
-const first = out[1];
+const first = acceptedHandle(out, 0);
 check(addon.accept(listener, out, 64) === 0 && out[0] === EMFILE, 'then none, for the same reason');
 check(
   addon.connect(poller.id, 4, '127.0.0.1', port, 0, '', 0, 0, 0) === EMFILE,

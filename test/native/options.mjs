@@ -2,7 +2,15 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { addon, check, checkAllClosed, connectedPair, makePoller } from './support.mjs';
+import {
+  acceptedHandle,
+  acceptResults,
+  addon,
+  check,
+  checkAllClosed,
+  connectedPair,
+  makePoller,
+} from './support.mjs';
 
 const ENOPROTOOPT = -92;
 const EOPNOTSUPP = -95;
@@ -37,10 +45,11 @@ for (const handle of [near, far, listener]) addon.close(handle, 1);
 const small = addon.listen(poller.id, 4, '127.0.0.1', 0, 8, 0, -1, 8192, 16_384);
 const { port } = addon.local(small);
 const client = addon.connect(poller.id, 4, '127.0.0.1', port, 0, '', 0, 12_288, 4608);
-const out = new Int32Array(2);
+const out = acceptResults(1);
 while (addon.accept(small, out, 1) === 0) await new Promise((resume) => setImmediate(resume));
-equal(addon.getOption(out[1], RECEIVE_BUFFER), 16_384, 'the inherited receive buffer');
-equal(addon.getOption(out[1], SEND_BUFFER), 32_768, 'the inherited send buffer');
+const accepted = acceptedHandle(out, 0);
+equal(addon.getOption(accepted, RECEIVE_BUFFER), 16_384, 'the inherited receive buffer');
+equal(addon.getOption(accepted, SEND_BUFFER), 32_768, 'the inherited send buffer');
 equal(addon.getOption(client, RECEIVE_BUFFER), 24_576, 'the receive buffer of an attempt');
 equal(addon.getOption(client, SEND_BUFFER), 9216, 'the send buffer of an attempt');
 for (const handle of [small, client, out[1]]) addon.close(handle, 1);

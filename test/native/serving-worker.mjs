@@ -3,12 +3,19 @@
  * to be terminated.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { addon, listen, makePoller, serverContext } from './support.mjs';
+import {
+  acceptedHandle,
+  acceptResults,
+  addon,
+  listen,
+  makePoller,
+  serverContext,
+} from './support.mjs';
 
 const context = workerData.tls ? serverContext() : undefined;
 
 const array = new Int32Array(512);
-const out = new Int32Array(65);
+const out = acceptResults(64);
 const { handle: listener, port } = (() => {
   const id = addon.createPoller(array, onWake);
   return { ...listen({ id }), id };
@@ -18,9 +25,10 @@ makePoller(); // a second one, idle
 const connections = [];
 function onWake() {
   const accepted = addon.accept(listener, out, 64);
-  for (let i = 1; i <= accepted; i += 1) {
-    connections.push(out[i]);
-    if (context !== undefined) addon.tlsStart(out[i], context, '');
+  for (let i = 0; i < accepted; i += 1) {
+    const handle = acceptedHandle(out, i);
+    connections.push(handle);
+    if (context !== undefined) addon.tlsStart(handle, context, '');
   }
   for (const handle of connections) {
     if (context === undefined || addon.tlsHandshake(handle) === 1) echo(handle);

@@ -4,6 +4,7 @@
  */
 import { closeSync } from 'node:fs';
 import {
+  acceptResults,
   addon,
   check,
   checkAllClosed,
@@ -35,7 +36,7 @@ for (const listenAt of [listen, adopt]) {
 
   const fillers = useUpDescriptors();
 
-  const out = new Int32Array(65);
+  const out = acceptResults(64);
   check(addon.accept(listener, out, 64) === 0 && out[0] === EMFILE, 'nothing can be accepted');
   check(addon.shed(listener, 2) === 2, 'two are shed');
   check(addon.shed(listener, 1) === 1, 'the spare descriptor was taken back: one more is');

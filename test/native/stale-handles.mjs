@@ -37,7 +37,7 @@ const forStreams = (handle) => ({
   getOption: addon.getOption(handle, 0),
   setOption: addon.setOption(handle, 0, 1),
   connected: addon.connected(handle),
-  accept: addon.accept(handle, new Int32Array(2), 1),
+  accept: addon.accept(handle, new Int32Array(5), 1),
   tlsStart: addon.tlsStart(handle, context, ''),
   tlsHandshake: addon.tlsHandshake(handle),
   tlsChoose: addon.tlsChoose(handle, 1),

@@ -39,14 +39,25 @@ export function bindDatagram(poller, flags = 0) {
   return { handle, port: addon.local(handle).port };
 }
 
+/** Memory for the results of an `accept` of `most` connections. */
+export function acceptResults(most) {
+  return new Int32Array(1 + most * addon.constants.ACCEPT_INTS);
+}
+
+/** The handle of connection number `index` of an `accept`. */
+export function acceptedHandle(out, index) {
+  const { ACCEPT_INTS, ACCEPT_HANDLE } = addon.constants;
+  return out[1 + index * ACCEPT_INTS + ACCEPT_HANDLE];
+}
+
 /** A connected pair of handles on one poller. */
 export async function connectedPair(poller) {
   const { handle: listener, port } = listen(poller);
   const near = addon.connect(poller.id, 4, '127.0.0.1', port, 0, '', 0, 0, 0);
   while (addon.connected(near) === 0) await pause(1);
-  const out = new Int32Array(2);
+  const out = acceptResults(1);
   while (addon.accept(listener, out, 1) === 0) await pause(1);
-  return { near, far: out[1], listener };
+  return { near, far: acceptedHandle(out, 0), listener };
 }
 
 export function pause(ms) {

@@ -25,7 +25,7 @@ import type {
 } from '../../world/network.ts';
 import type { Addon, AddonConstants, GroupArguments } from '../addon.ts';
 import type { AddressArguments } from '../endpoint.ts';
-import { addressArguments, endpointText } from '../endpoint.ts';
+import { addressArguments, dotted, endpointText } from '../endpoint.ts';
 import { systemError } from '../system-error.ts';
 import type { Registered, Registry } from './registry.ts';
 import { EAGAIN, EBADF, EPOLLERR, EPOLLHUP, EPOLLIN, SEND_EVENTS } from './registry.ts';
@@ -366,16 +366,11 @@ export class DatagramArena {
     const at = index * RECORD_INTS;
     const host = at + RECORD_HOST;
     const port = records[at + RECORD_PORT] as number;
-    if (records[at + RECORD_FAMILY] === 4) return { host: this.#dotted(host), port, family: 4 };
+    if (records[at + RECORD_FAMILY] === 4)
+      return { host: dotted(this.#bytes, 4 * host), port, family: 4 };
     const mapped =
       records[host] === 0 && records[host + 1] === 0 && records[host + 2] === MAPPED_PREFIX;
     if (!mapped) return this.#addon.sender(records, index);
-    return { host: `::ffff:${this.#dotted(host + 3)}`, port, family: 6 };
-  }
-
-  #dotted(at: number): string {
-    const bytes = this.#bytes;
-    const first = 4 * at;
-    return `${bytes[first]}.${bytes[first + 1]}.${bytes[first + 2]}.${bytes[first + 3]}`;
+    return { host: `::ffff:${dotted(this.#bytes, 4 * host + 12)}`, port, family: 6 };
   }
 }

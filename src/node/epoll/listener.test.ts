@@ -103,6 +103,25 @@ describeEpoll('an epoll listener', () => {
       expect(listener.canRecv).toBe(false);
     });
 
+    it('reports the address of each peer of a batch', async () => {
+      const dual = network.listen({ host: '::', port: 0, family: 6 }, {});
+      const { port } = dual.local as { readonly port: number };
+      const hosts = ['127.0.0.1', '127.0.0.2', '::1', '127.0.0.1', '127.0.0.2'];
+      const peers = hosts.map((host) => {
+        const family = host.includes(':') ? 6 : 4;
+        const localAddress: Endpoint = { host, port: 0, family };
+        const to: Endpoint = { host: family === 6 ? '::1' : '127.0.0.1', port, family };
+        return network.connect(to, { localAddress });
+      });
+      await settle();
+      const remotes = peers.map(() => (dual.tryAccept() as Transport).remote);
+      const expected = peers.map(({ local }, index) => {
+        const host = hosts[index] === '::1' ? '::1' : `::ffff:${hosts[index]}`;
+        return { host, port: portOf(local), family: 6 };
+      });
+      expect(remotes).toEqual(expected);
+    });
+
     it('keeps canRecv set while accepted connections are queued', async () => {
       const listener = network.listen(ANY_PORT, {});
       for (let i = 0; i < 3; i += 1) await connect(listener.local);

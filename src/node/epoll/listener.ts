@@ -21,20 +21,13 @@ import { adoptError } from '../process/inherited-listener.ts';
 import type { SocketFile } from '../process/unix-socket.ts';
 import { checkPath, removeSocketFile, socketFileAt } from '../process/unix-socket.ts';
 import { systemError } from '../system-error.ts';
+import { AcceptBatch, MAX_BATCH } from './accept-batch.ts';
 import type { Registered, Registry } from './registry.ts';
 import { EAGAIN, EBADF } from './registry.ts';
 import { EpollTransport } from './transport.ts';
 
-/** Connections of one accept call. */
-const MAX_BATCH = 64;
 /** The kernel limits the backlog to somaxconn. */
 const MAX_BACKLOG = 0x7fffffff;
-
-/**
- * Status and handles of one accept call. It is read to its end before the next call, so one array
- * serves all listeners of a thread.
- */
-const acceptResults: Int32Array = new Int32Array(1 + MAX_BATCH);
 
 export class EpollListener extends Readiness implements ListenerTransport, Registered {
   readonly kind = 'listener';
@@ -43,6 +36,7 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
   /** Set by the server: its free slots. */
   acceptBatch: number = MAX_BATCH;
   readonly #registry: Registry;
+  readonly #batch: AcceptBatch;
   /** Accepted, not returned yet. */
   readonly #queue: EpollTransport[] = [];
   /**
@@ -65,6 +59,7 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
   constructor(registry: Registry, handle: number, at?: Endpoint) {
     super();
     this.#registry = registry;
+    this.#batch = new AcceptBatch(registry.addon);
     this.handle = handle;
     const bound = registry.addon.local(handle);
     const requested = at !== undefined && 'path' in at ? at : undefined;
@@ -87,17 +82,14 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
     return next;
   }
 
-  /**
-   * Calls the addon once. The status `acceptResults[0]` is EAGAIN, an error, or 0 for "there may be
-   * more".
-   */
+  /** Calls the addon once. */
   #acceptMore(): void {
-    const { addon } = this.#registry;
+    const batch = this.#batch;
     const most = Math.max(1, Math.min(this.#batchLength, this.acceptBatch));
-    const accepted = addon.accept(this.handle, acceptResults, most);
+    const accepted = batch.run(this.handle, most);
     if (accepted === EBADF) throw this.#closedError();
-    const status = acceptResults[0] as number;
-    for (let i = 1; i <= accepted; i += 1) this.#enqueue(acceptResults[i] as number);
+    const { status } = batch;
+    for (let i = 0; i < accepted; i += 1) this.#enqueue(batch.handleAt(i), batch.peerAt(i));
     this.#drained = status === EAGAIN;
     if (this.#drained) this.#batchLength = 1;
     else if (accepted === most) this.#batchLength = Math.min(2 * accepted, MAX_BATCH);
@@ -113,9 +105,11 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
     return inSystem < 0 ? undefined : inSystem + this.#queue.length;
   }
 
-  #enqueue(handle: number): void {
+  #enqueue(handle: number, peer: Endpoint | undefined): void {
     const origin = { registry: this.#registry, handle, local: this.#acceptedLocal, to: undefined };
-    this.#queue.push(new EpollTransport(origin));
+    const transport = new EpollTransport(origin);
+    if (peer !== undefined) transport.remote = peer;
+    this.#queue.push(transport);
   }
 
   /**

@@ -118,7 +118,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     if (this.#batched !== null && max > 0) return this.takeBatched(this.#batched, max);
     if (this.#recvState !== 'open' && !this.recvOpens()) {
       const { recvError } = this;
-      if (recvError !== undefined) throw recvError;
+      if (recvError !== undefined) raise(recvError);
       return this.#recvState === 'ended' ? END_OF_FILE : undefined;
     }
     const { addon, slabs } = this.registry;
@@ -151,7 +151,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     }
     if (this.#recvState !== 'open' && !this.recvOpens()) {
       const { recvError } = this;
-      if (recvError !== undefined) throw recvError;
+      if (recvError !== undefined) raise(recvError);
       return this.#recvState === 'ended' ? 0 : -1;
     }
     const { addon } = this.registry;
@@ -247,7 +247,6 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     return this.#recvState === 'connecting' && this.tryConnect();
   }
 
-  /** Returned and not thrown here: V8 does not compile a function that never returns. */
   get recvError(): unknown {
     if (this.#recvState === 'failed') return this.failures.recv;
     return this.#recvState === 'closed' ? this.closedError() : undefined;
@@ -484,6 +483,14 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     const verb = this.#connected || this.#accepted ? 'connection' : 'attempt to connect';
     return `${verb} ${endpointText(this.local)} to ${endpointText(this.remote)}`;
   }
+}
+
+/**
+ * Throws `error`. V8 determines the place of each throw. In code of its optimizing compiler that
+ * takes three microseconds more than here: a function that never returns is not compiled.
+ */
+function raise(error: unknown): never {
+  throw error;
 }
 
 /** The length of the pieces that the addon reads. */
