@@ -8,6 +8,11 @@ export function endpointText(endpoint: Endpoint): string {
   return family === 6 ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
+/** Connections of a listener at a wildcard address have different local addresses. */
+export function isWildcard(endpoint: Endpoint): boolean {
+  return 'host' in endpoint && (endpoint.host === '0.0.0.0' || endpoint.host === '::');
+}
+
 /** FAMILY_UNIX of native/coronet.h. */
 export const FAMILY_UNIX = 1;
 

@@ -16,7 +16,7 @@
 import { ClosedError } from '../../kernel/errors.ts';
 import { Readiness } from '../../kernel/readiness.ts';
 import type { Endpoint, ListenerTransport, ListenOptions, Transport } from '../../world/network.ts';
-import { addressArguments, endpointText } from '../endpoint.ts';
+import { addressArguments, endpointText, isWildcard } from '../endpoint.ts';
 import { adoptError } from '../process/inherited-listener.ts';
 import type { SocketFile } from '../process/unix-socket.ts';
 import { checkPath, removeSocketFile, socketFileAt } from '../process/unix-socket.ts';
@@ -172,9 +172,4 @@ export function adoptListener(registry: Registry, poller: number, fd: number): E
   const handle = registry.addon.adopt(poller, fd);
   if (handle < 0) throw adoptError(handle, fd);
   return new EpollListener(registry, handle);
-}
-
-/** Connections of a wildcard listener have different local addresses. */
-function isWildcard(endpoint: Endpoint): boolean {
-  return 'host' in endpoint && (endpoint.host === '0.0.0.0' || endpoint.host === '::');
 }

@@ -128,7 +128,7 @@ export class PortableListener extends Readiness implements ListenerTransport {
 
   /** The socket is still paused. */
   #accept(socket: Socket, ends: ConnectionEndpoints): Transport {
-    const transport = new PortableTransport(socket, this.#network, ends);
+    const transport = new PortableTransport(socket, this.#network, ends, true);
     transport.open();
     return transport;
   }

@@ -41,6 +41,14 @@ describe('a listener of the portable network', () => {
     expect(network.open()).toContain(`listener 127.0.0.1:${portOf(listener.local)}`);
   });
 
+  it('accepts connections with their own local address at a wildcard address', async () => {
+    const listener = await listen({ host: '0.0.0.0', port: 0, family: 4 });
+    const port = portOf(listener.local);
+    await connect({ host: '127.0.0.1', port, family: 4 });
+    const server = await accept(listener);
+    expect(server.local).toEqual({ host: '127.0.0.1', port, family: 4 });
+  });
+
   it('fails with EADDRINUSE every time if the port is in use', async () => {
     const first = await listen();
     const second = network.listen(first.local, {});
@@ -222,9 +230,9 @@ describe('a connection attempt of the portable network', () => {
 
   it('binds to `localAddress` first', async () => {
     const listener = await listen();
-    const localAddress: Endpoint = { host: '127.0.0.2', port: 0, family: 4 };
+    const localAddress: Endpoint = { host: '127.0.0.1', port: 0, family: 4 };
     const client = await connect(listener.local, { localAddress });
-    expect(client.local).toMatchObject({ host: '127.0.0.2' });
+    expect(client.local).toMatchObject({ host: '127.0.0.1' });
   });
 
   it('is ended by close and by reset, which wake its waiter with ERR_CLOSED', async () => {

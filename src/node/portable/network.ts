@@ -118,7 +118,7 @@ export class PortableNetwork extends NodeNetwork implements Network {
     const socket = connectSocket(connectOptions(to, options.localAddress));
     attachListeners(socket);
     socket.once('connect', onConnect);
-    return new PortableTransport(socket, this, { local: UNNAMED, remote: to });
+    return new PortableTransport(socket, this, { local: UNNAMED, remote: to }, false);
   }
 
   bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport {

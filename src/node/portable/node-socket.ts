@@ -1,9 +1,10 @@
 /** Sockets of node:net: how they are closed, their addresses, and their errors. */
 import type { Server, Socket } from 'node:net';
+import { constants } from 'node:os';
 import type { SystemError } from '../../support/system-error.ts';
 import type { Endpoint } from '../../world/network.ts';
+import { isWildcard } from '../endpoint.ts';
 import type { Failure } from '../stream/stream-transport.ts';
-import { brokenPipe, connectionReset } from '../stream/stream-transport.ts';
 import { clearTimeout, setTimeout } from '../timers.ts';
 
 /** A closed connection may deliver its last bytes for at most this many linger periods. */
@@ -98,11 +99,12 @@ export function boundEndpoint(server: Server): Endpoint | undefined {
   return ipEndpoint(bound.address, bound.port, bound.family);
 }
 
-/** The addresses of an accepted connection; `undefined` if the peer has already disconnected. */
+/** The addresses of a connection that a listener at `at` has accepted; `undefined` if the peer has
+ *  already disconnected. */
 export function acceptedEndpoints(socket: Socket, at: Endpoint): ConnectionEndpoints | undefined {
   if (socket.destroyed) return undefined;
   if ('path' in at) return { local: at, remote: UNNAMED };
-  const local = localEndpoint(socket);
+  const local = isWildcard(at) ? localEndpoint(socket) : at;
   const remote = remoteEndpoint(socket);
   return local === undefined || remote === undefined ? undefined : { local, remote };
 }
@@ -126,21 +128,27 @@ export interface Failures {
 
 /**
  * The failures after `error`. As the system does, they report a reset to every receive, and to a
- * send if no receive was first: a send after that is EPIPE.
+ * send if no receive was first: a send after that is EPIPE. `create` makes the errors.
  */
-export function failuresAfter(error: NodeJS.ErrnoException): Failures {
+export function failuresAfter(
+  error: NodeJS.ErrnoException,
+  create: (errno: number, syscall: string) => SystemError,
+): Failures {
+  const { ECONNRESET, EPIPE } = constants.errno;
   if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') {
     return { recv: () => error, send: () => error };
   }
   let isReported = error.code === 'EPIPE';
+  let recvError: SystemError | undefined;
   let sendError: SystemError | undefined;
   return {
     recv: () => {
       isReported = true;
-      return connectionReset();
+      recvError ??= create(-ECONNRESET, 'read');
+      return recvError;
     },
     send: () => {
-      sendError ??= isReported ? brokenPipe() : connectionReset('write');
+      sendError ??= create(isReported ? -EPIPE : -ECONNRESET, 'write');
       return sendError;
     },
   };

@@ -53,13 +53,13 @@ describe('a notification queue', () => {
     expect([woken(), entries()]).toEqual([7, 1]);
   });
 
-  it('delivers 8 notifications at a time, the last ones at the end of the round', async () => {
+  it('delivers 16 notifications at a time, the last ones at the end of the round', async () => {
     const { queue, entries } = observed();
-    const { all, woken } = waiting(17);
+    const { all, woken } = waiting(33);
     for (const readiness of all) queue.readable(readiness);
-    expect([woken(), entries()]).toEqual([16, 2]);
+    expect([woken(), entries()]).toEqual([32, 2]);
     await round();
-    expect([woken(), entries()]).toEqual([17, 3]);
+    expect([woken(), entries()]).toEqual([33, 3]);
     queue.readable(waiting(1).all[0] as Readiness);
     expect(entries()).toBe(3); // The last one of a large round was not alone in it.
     await round();

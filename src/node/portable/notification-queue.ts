@@ -22,7 +22,7 @@ import type { NetworkOwner } from '../../world/network.ts';
 import { setImmediate } from '../timers.ts';
 
 /** The most notifications that are gathered. */
-const MAX_TOGETHER = 8;
+const MAX_TOGETHER = 16;
 
 /** The most notifications that are delivered directly between two gathered rounds. */
 const MAX_DIRECT = 64;

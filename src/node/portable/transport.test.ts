@@ -1,6 +1,7 @@
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { pattern } from '../../../test/support/data.ts';
+import { errorOf } from '../../../test/support/errors.ts';
 import {
   accept,
   connect,
@@ -19,6 +20,7 @@ import {
   withRawPeer,
   writable,
 } from '../../../test/support/network/portable-network.ts';
+import { enterDebug } from '../../kernel/debug.ts';
 import type { Transport } from '../../world/network.ts';
 import { READ_AHEAD } from '../stream/receive-queue.ts';
 import { ReceivedMemory } from '../stream/young-garbage.ts';
@@ -85,6 +87,24 @@ describe('receiving on a connection of node:net', () => {
     expect(() => server.trySend(Buffer.from('x'))).toThrow(
       expect.objectContaining({ code: 'EPIPE', syscall: 'write' }),
     );
+  });
+
+  it('collects stack frames for a reset by a server or in debug mode only', async () => {
+    const frames = /\n +at /;
+    const stackOfReset = async (end: 'near' | 'far'): Promise<string | undefined> => {
+      const ends = await pair();
+      const woken = readable(ends[end]);
+      ends[end === 'near' ? 'far' : 'near'].reset();
+      await woken;
+      const first = errorOf(() => ends[end].tryRecv(1));
+      expect(errorOf(() => ends[end].tryRecv(1))).toBe(first);
+      return (first as { stack?: string }).stack;
+    };
+    expect(await stackOfReset('near')).toMatch(frames);
+    expect(await stackOfReset('far')).toBe('Error: read ECONNRESET');
+    const leaveDebug = enterDebug();
+    expect(await stackOfReset('far')).toMatch(frames);
+    leaveDebug();
   });
 
   it('loses no byte received before a reset when the reader is slow', async () => {

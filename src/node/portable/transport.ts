@@ -16,7 +16,9 @@
 import type { Socket } from 'node:net';
 import type { Endpoint, SocketOption } from '../../world/network.ts';
 import { endpointText } from '../endpoint.ts';
+import { QUEUE_LIMIT, READ_AHEAD } from '../stream/receive-queue.ts';
 import { connectionReset, FlowingTransport } from '../stream/stream-transport.ts';
+import { clientError, systemError } from '../system-error.ts';
 import type { PortableNetwork } from './network.ts';
 import type { ConnectionEndpoints } from './node-socket.ts';
 import {
@@ -30,15 +32,15 @@ import {
 import type { OptionsSet } from './options.ts';
 import { applyOptions, readOption, withOption } from './options.ts';
 
-/**
- * The high-water mark of the streams inside node:net. READ_AHEAD and WRITE_AHEAD are the real
- * bounds. With a mark of 1 a paused socket stops after the next chunk, and 'drain' follows every
- * write that the kernel does not take at once.
- */
-export const HIGH_WATER_MARK = 1;
-
 /** How many bytes a connection may have sent ahead of the kernel. */
 export const WRITE_AHEAD: number = 65_536;
+
+/**
+ * The high-water mark of both streams inside node:net. A paused socket reads on up to this mark, so
+ * the rest of READ_AHEAD is for the receive queue. A write of fewer bytes that the kernel takes at
+ * once costs no 'drain'. The mark is not above WRITE_AHEAD, so 'drain' follows when that is reached.
+ */
+export const HIGH_WATER_MARK: number = READ_AHEAD - QUEUE_LIMIT;
 
 /** The most that one send takes, so that a fast peer does not keep the other tasks waiting. */
 const MAX_SEND = 16 * WRITE_AHEAD;
@@ -56,13 +58,20 @@ export class PortableTransport extends FlowingTransport<TransportSocket> {
   local: Endpoint;
   remote: Endpoint;
   readonly #isUnix: boolean;
+  readonly #isAccepted: boolean;
   readonly #network: PortableNetwork;
   #options: OptionsSet | null = null;
 
   /** `attachListeners` was called on `socket` when it was made. */
-  constructor(socket: Socket, network: PortableNetwork, ends: ConnectionEndpoints) {
+  constructor(
+    socket: Socket,
+    network: PortableNetwork,
+    ends: ConnectionEndpoints,
+    isAccepted: boolean,
+  ) {
     super(socket);
     this.#network = network;
+    this.#isAccepted = isAccepted;
     this.local = ends.local;
     this.remote = ends.remote;
     this.#isUnix = 'path' in ends.remote;
@@ -185,7 +194,7 @@ export class PortableTransport extends FlowingTransport<TransportSocket> {
   /** `error` has ended both directions. May be called several times. */
   onError(error: NodeJS.ErrnoException): void {
     if (!this.connected) return this.failed(() => error);
-    const { recv, send } = failuresAfter(error);
+    const { recv, send } = failuresAfter(error, this.#isAccepted ? clientError : systemError);
     this.failed(recv, send);
   }
 

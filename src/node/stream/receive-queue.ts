@@ -3,17 +3,21 @@
  *
  * Invariants:
  *  1. Chunks are returned as slices, in order, each byte once. They are not copied.
- *  2. `push` reports a full queue before the queue holds much more than READ_AHEAD bytes, however
+ *  2. `push` reports a full queue before the queue holds much more than QUEUE_LIMIT bytes, however
  *     small the chunks are.
  */
 
-/** The maximum number of bytes that are received before the program requests them. */
+/** The maximum number of bytes that are received before the program requests them, in the queue
+ *  and in the stream from which it is filled. */
 export const READ_AHEAD: number = 65_536;
+
+/** The part of READ_AHEAD that is for the queue. */
+export const QUEUE_LIMIT: number = READ_AHEAD / 2;
 
 /**
  * The memory that a queued chunk takes in addition to its bytes: the Buffer, its ArrayBuffer and
  * the allocation under it. If this were not counted, a peer that sends single bytes could make the
- * queue hold a few hundred times READ_AHEAD.
+ * queue hold a few hundred times QUEUE_LIMIT.
  */
 const CHUNK_OVERHEAD = 512;
 
@@ -39,7 +43,7 @@ export class ReceiveQueue {
     this.#rest ??= [];
     this.#rest.push(chunk);
     this.#restCost += chunk.length + CHUNK_OVERHEAD;
-    return this.#first.length + this.#restCost <= READ_AHEAD;
+    return this.#first.length + this.#restCost <= QUEUE_LIMIT;
   }
 
   /** Puts `chunk` before all others. */
