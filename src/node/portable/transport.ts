@@ -37,8 +37,8 @@ export const WRITE_AHEAD: number = 65_536;
 
 /**
  * The high-water mark of both streams inside node:net. A paused socket reads on up to this mark, so
- * the rest of READ_AHEAD is for the receive queue. A write of fewer bytes that the kernel takes at
- * once costs no 'drain'. The mark is not above WRITE_AHEAD, so 'drain' follows when that is reached.
+ * the rest of READ_AHEAD is for the receive queue. A shorter write that the kernel takes at once
+ * causes no 'drain'. The mark is below WRITE_AHEAD, so 'drain' follows when that is reached.
  */
 export const HIGH_WATER_MARK: number = READ_AHEAD - QUEUE_LIMIT;
 

@@ -107,7 +107,7 @@ export class TlsTransport extends FlowingTransport<TLSSocket> implements CipherO
     this.#layer.transports.delete(this);
     const { socket } = this;
     const cipher = this.#cipher;
-    const silent = !this.connected || this.#rawSendFailure !== null || socket.destroyed;
+    const silent = !this.connected || this.#peerIsGone() || socket.destroyed;
     if (silent || cipher.writableFinished) return this.#release();
     socket.pause();
     const before = cipher.writes;
@@ -121,6 +121,13 @@ export class TlsTransport extends FlowingTransport<TLSSocket> implements CipherO
     this.#layer.transports.delete(this);
     this.#raw.reset();
     this.socket.destroy();
+  }
+
+  /** No byte reaches the peer any more. */
+  #peerIsGone(): boolean {
+    if (this.#rawSendFailure !== null) return true;
+    const cause = this.#rawEnd?.cause as { readonly code?: unknown } | undefined;
+    return cause?.code === 'ECONNRESET';
   }
 
   #release(): void {
