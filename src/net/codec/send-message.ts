@@ -8,9 +8,6 @@ import { memoryChanged } from '../bytes.ts';
 import type { Socket } from '../tcp/socket.ts';
 import type { Encoder, Payload } from './codec.ts';
 
-/** Small pieces up to this size are joined before they are sent. */
-const JOIN_BELOW = 65536;
-
 /** Encoded messages. */
 export type Bytes = Uint8Array | readonly Uint8Array[];
 
@@ -81,8 +78,8 @@ export function* writeWhenPossible(
 export function sendNow(socket: Socket, bytes: Bytes): Operation<void> {
   const pieces = listOf(bytes);
   if (pieces.length === 1) return socket.sendAll(pieces[0] as Uint8Array);
-  const length = lengthOf(pieces);
-  return length < JOIN_BELOW ? socket.sendAll(Buffer.concat(pieces, length)) : socket.sendv(pieces);
+  const isLarge = pieces.some(({ length }) => length >= LARGE_PIECE);
+  return isLarge ? socket.sendv(pieces) : socket.sendAll(Buffer.concat(pieces));
 }
 
 export function lengthOf(pieces: readonly Uint8Array[]): number {
