@@ -55,7 +55,9 @@ abstract class Decode<T, R> extends Receive<R, Socket> {
         this.reader.mark();
         this.#frames = framesOf(this.#codec.decode(this.reader));
       }
-      return this.#step(this.#frames, scope);
+      const message = this.#step(this.#frames, scope);
+      socket.receiving ??= this;
+      return message;
     } catch (error) {
       const recoverable = error instanceof MalformedMessageError && error.recoverable;
       try {
@@ -66,9 +68,9 @@ abstract class Decode<T, R> extends Receive<R, Socket> {
       // A group that could not wait for its children is left without it.
       if (task.scope !== scope) task.moveToScope(scope);
       this.#end(recoverable && !repeatsErrors);
+      if (socket.receiving === this) socket.receiving = null;
       throw error;
     } finally {
-      socket.receiving ??= this;
       if (socket.sending === this) socket.sending = null;
     }
   }
@@ -122,6 +124,7 @@ abstract class Decode<T, R> extends Receive<R, Socket> {
   #unwind(begin: (frames: Frames<T | null>) => IteratorResult<unknown> | undefined): void {
     const frames = this.#frames;
     if (frames === null) return;
+    if (this.socket.receiving === this) this.socket.receiving = null;
     try {
       let step = begin(frames);
       for (let steps = 0; step?.done === false && steps < MAX_UNWIND_STEPS; steps++) {
