@@ -29,6 +29,7 @@ enum {
   SSL_ERROR_WANT_X509_LOOKUP = 4,
   SSL_ERROR_ZERO_RETURN = 6,
   SSL_CTRL_MODE = 33,
+  SSL_CTRL_SET_READ_AHEAD = 41,
   SSL_CTRL_SET_TLSEXT_HOSTNAME = 55,
   SSL_CTRL_CHAIN = 88,
   SSL_CTRL_SET_VERIFY_CERT_STORE = 106,
@@ -92,6 +93,8 @@ typedef long (*BioControl)(BIO *bio, int command, long number, void *pointer);
   F(int, SSL_CTX_up_ref, (SSL_CTX *context)) \
   F(void, SSL_CTX_free, (SSL_CTX *context)) \
   F(long, SSL_CTX_ctrl, (SSL_CTX *context, int command, long number, void *pointer)) \
+  F(uint64_t, SSL_CTX_set_options, (SSL_CTX *context, uint64_t options)) \
+  F(uint64_t, SSL_CTX_clear_options, (SSL_CTX *context, uint64_t options)) \
   F(void, SSL_CTX_set_alpn_select_cb, (SSL_CTX *context, AlpnCallback select, void *argument)) \
   F(int, SSL_CTX_set_alpn_protos, (SSL_CTX *context, const uint8_t *names, unsigned length)) \
   F(X509 *, SSL_CTX_get0_certificate, (const SSL_CTX *context)) \
@@ -103,8 +106,6 @@ typedef long (*BioControl)(BIO *bio, int command, long number, void *pointer);
   F(SSL *, SSL_new, (SSL_CTX *context)) \
   F(void, SSL_free, (SSL *ssl)) \
   F(long, SSL_ctrl, (SSL *ssl, int command, long number, void *pointer)) \
-  F(uint64_t, SSL_set_options, (SSL *ssl, uint64_t options)) \
-  F(uint64_t, SSL_clear_options, (SSL *ssl, uint64_t options)) \
   F(void, SSL_set_bio, (SSL *ssl, BIO *read, BIO *write)) \
   F(void, SSL_set_accept_state, (SSL *ssl)) \
   F(void, SSL_set_connect_state, (SSL *ssl)) \
@@ -115,7 +116,7 @@ typedef long (*BioControl)(BIO *bio, int command, long number, void *pointer);
   F(int, SSL_use_PrivateKey, (SSL *ssl, EVP_PKEY *key)) \
   F(int, SSL_do_handshake, (SSL *ssl)) \
   F(int, SSL_read_ex, (SSL *ssl, void *data, size_t length, size_t *count)) \
-  F(int, SSL_pending, (const SSL *ssl)) \
+  F(int, SSL_has_pending, (const SSL *ssl)) \
   F(int, SSL_write_ex, (SSL *ssl, const void *data, size_t length, size_t *count)) \
   F(int, SSL_shutdown, (SSL *ssl)) \
   F(int, SSL_get_error, (const SSL *ssl, int result)) \
@@ -142,11 +143,10 @@ typedef long (*BioControl)(BIO *bio, int command, long number, void *pointer);
 OPENSSL_FUNCTIONS(WEAK)
 #undef WEAK
 
-/* Ciphertext of one receive: four records of 16 KB, and never less than one record of any form. */
-#define INPUT_BYTES 69632
-#define RECORD_BYTES (16384 + 5 + 256)
 /* Receives of one call, which may all be without plaintext: a fast peer must not block the loop. */
 #define MAX_RECEIVES 64
+/* Plaintext of one record. */
+#define RECORD_PLAINTEXT 16384
 /* Plaintext that is encrypted before it is sent, and the memory for its ciphertext. */
 #define WRITE_BYTES 65536
 #define OUTPUT_BYTES 73728
@@ -156,13 +156,8 @@ OPENSSL_FUNCTIONS(WEAK)
 /* A record that other threads may read: it is never freed, because OpenSSL keeps its address. */
 typedef struct Capture Capture;
 
-/* The ciphertext that the BIO reads from during a call. */
+/* What a call has received. */
 typedef struct {
-  const Slot *slot;
-  const uint8_t *bytes;
-  size_t at;
-  size_t end;
-  size_t request;   /* bytes of the next receive */
   uint32_t receives;
   bool produced;    /* the call has plaintext to return */
   bool drained;     /* the last receive was short */
@@ -174,9 +169,10 @@ struct TlsLibrary {
   BIO_METHOD *method;
   Capture *capture;
   int capture_index;
+  const Slot *slot;     /* of this call */
   Input input;
+  bool single;          /* this call writes one record, so it need not be collected */
   size_t output_length; /* ciphertext of this call that is not sent yet */
-  uint8_t received[INPUT_BYTES];
   uint8_t output[OUTPUT_BYTES];
   uint8_t gathered[WRITE_BYTES];
 };
@@ -198,7 +194,7 @@ struct Tls {
   TlsContext *context;
   SSL *ssl;
   char *error;           /* "reason\nmessage" of the failure */
-  uint8_t *unread;       /* received ciphertext that SSL_read has not taken yet */
+  uint8_t *unread;       /* ciphertext that was received before TLS was attached */
   uint32_t unread_at;
   uint32_t unread_length;
   uint8_t *unsent;       /* ciphertext that the socket has not taken yet */
@@ -220,11 +216,10 @@ void openssl_unload(Environment *environment);
 void capture_begin(TlsLibrary *library);
 SSL_CTX *capture_end(TlsLibrary *library);
 
-/* tls.c: calls into OpenSSL are between tls_begin and tls_end; tls_flush sends their output */
+/* tls.c: tls_begin precedes calls into OpenSSL that read or write; tls_flush sends their output */
 int on_bio_read(BIO *bio, char *data, int length);
 int on_bio_write(BIO *bio, const char *data, int length);
-void tls_begin(const Slot *slot, size_t space);
-void tls_end(Tls *tls);
+void tls_begin(const Slot *slot);
 void tls_flush(const Slot *slot);
 int32_t tls_result(Tls *tls, int result);
 uint32_t tls_unsent(const Tls *tls);

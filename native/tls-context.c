@@ -68,11 +68,20 @@ static bool is_protocol_list(const uint8_t *list, size_t length) {
   return at == length && length <= MAX_PROTOCOLS;
 }
 
+/* What all connections have in common. */
+static void set_modes(SSL_CTX *context) {
+  SSL_CTX_ctrl(context, SSL_CTRL_MODE, SSL_MODE_RELEASE_BUFFERS, NULL);
+  SSL_CTX_ctrl(context, SSL_CTRL_SET_READ_AHEAD, 1, NULL);
+  SSL_CTX_clear_options(context, SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
+}
+
 static TlsContext *make_context(SSL_CTX *found, int32_t flags, const uint8_t *protocols,
                                 size_t length) {
   TlsContext *context = calloc(1, sizeof *context + length);
   if (context == NULL) return NULL;
   SSL_CTX_up_ref(found);
+  set_modes(found);
   context->context = found;
   context->references = 1;
   context->flags = flags;

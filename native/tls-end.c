@@ -5,10 +5,16 @@
 
 #include "openssl.h"
 
+/* A receive has reported why the socket is lost, so that it takes no output either. */
+static bool is_lost(const Tls *tls) {
+  return tls->receive_end != 0 && tls->receive_end != TLS_TRUNCATED;
+}
+
 /* Writes close_notify, once. tls_flush sends it. */
 static void finish(Tls *tls) {
   if (!tls->open || tls->failed || tls->finished || tls->send_error != 0) return;
   tls->finished = true;
+  if (is_lost(tls)) return;
   if (ERR_peek_error() != 0) ERR_clear_error();
   if (SSL_shutdown(tls->ssl) < 0) ERR_clear_error();
 }
@@ -21,9 +27,8 @@ napi_value coronet_tls_finish(napi_env env, napi_callback_info info) {
   Slot *slot = tls_find(&call, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
   bool first = !slot->tls->finished;
-  tls_begin(slot, 0);
+  tls_begin(slot);
   finish(slot->tls);
-  tls_end(slot->tls);
   slot->tls->finish_socket = first;
   tls_flush(slot);
   return call_result(&call, 0);
@@ -45,12 +50,11 @@ napi_value coronet_tls_close(napi_env env, napi_callback_info info) {
   Slot *slot = tls_find(&call, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
   Tls *tls = slot->tls;
-  tls_begin(slot, 0);
+  tls_begin(slot);
   if (notify != 0) finish(tls);
-  tls_end(tls);
   tls_flush(slot);
   if (tls->unsent != NULL) return call_result(&call, (int32_t)tls_unsent(tls));
-  socket_discard(slot);
+  if (tls->receive_end == 0) socket_discard(slot);
   slot_release(call.environment, slot, false);
   return call_result(&call, 0);
 }

@@ -58,9 +58,6 @@ static bool make_engine(Tls *tls) {
   BIO_set_data(bio, tls);
   BIO_set_init(bio, 1);
   SSL_set_bio(tls->ssl, bio, bio);
-  SSL_ctrl(tls->ssl, SSL_CTRL_MODE, SSL_MODE_RELEASE_BUFFERS, NULL);
-  SSL_clear_options(tls->ssl, SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
-  SSL_set_options(tls->ssl, SSL_OP_NO_RENEGOTIATION);
   return true;
 }
 
@@ -140,12 +137,11 @@ napi_value coronet_tls_handshake(napi_env env, napi_callback_info info) {
   if (slot == NULL) return call_result(&call, -EBADF);
   Tls *tls = slot->tls;
   if (tls->failed) return call_result(&call, TLS_FAILED);
-  tls_begin(slot, 0);
+  tls_begin(slot);
   int done = SSL_do_handshake(tls->ssl);
   if (done == 1) tls->open = true;
   else result = tls_result(tls, done);
   ERR_clear_error();
-  tls_end(tls);
   tls_flush(slot);
   if (result == 0) result = TLS_TRUNCATED; /* close_notify during the handshake */
   return call_result(&call, tls->failed ? TLS_FAILED : result);

@@ -1,17 +1,18 @@
 /*
  * TLS on a connection: OpenSSL between the socket and memory of JavaScript.
  *
- *   socket ──recv──► input ──BIO──► SSL_read ──► memory of JavaScript
- *   socket ◄──send── output ◄──BIO── SSL_write ◄── memory of JavaScript
+ *   socket ──recv──► read buffer of OpenSSL ──SSL_read──► memory of JavaScript
+ *   socket ◄──send── output ◄── write buffer of OpenSSL ◄──SSL_write── memory of JavaScript
  *
- * Input and output are buffers of the environment. Ciphertext that a call leaves in them stays with
- * the connection: `unread` did not fit as plaintext, `unsent` was not taken by the socket. An idle
- * connection has neither.
+ * OpenSSL reads ahead: the BIO receives into its buffer, and one `recv` fetches a record and what
+ * follows it. Output is a buffer of the environment that collects the records of a call; a record
+ * that is alone is sent from OpenSSL's buffer. Ciphertext that the socket does not take stays with
+ * the connection (`unsent`). An idle connection has no buffer.
  *
  * Invariants:
  *  1. JavaScript does not run inside OpenSSL. A handshake that must choose a certificate pauses.
- *  2. The BIO makes no system call to send: the bytes of a call are sent together at its end. While
- *     a connection has unsent bytes, no plaintext is taken; the edge "writable" sends them.
+ *  2. Bytes are sent in the order in which the BIO gets them. While a connection has unsent bytes,
+ *     no plaintext is taken; the edge "writable" sends them.
  *  3. The end of the socket is hidden from OpenSSL, which would end both directions. It is kept in
  *     `receive_end`; an end that OpenSSL reports is a close_notify.
  *  4. A short receive means "empty", as on plain connections. Otherwise RECV_MORE is set: the end
@@ -31,24 +32,19 @@ static bool is_transient(int32_t error) {
 
 /* ---- input ---- */
 
-/* Receives ciphertext. False: there is none now. */
-static bool fill(Tls *tls) {
-  TlsLibrary *library = tls->library;
-  Input *input = &library->input;
-  if (tls->receive_end != 0 || (input->drained && input->produced)) return false;
+/* Receives ciphertext. 0: there is none now. */
+static int receive_ciphertext(Tls *tls, uint8_t *data, size_t length) {
+  Input *input = &tls->library->input;
+  const Slot *slot = tls->library->slot;
+  if (tls->receive_end != 0 || (input->drained && input->produced)) return 0;
   input->receives += 1;
   if (input->receives > MAX_RECEIVES) {
-    poller_rearm(input->slot, CONNECTION_EVENTS); /* reports "readable" again */
-    return false;
+    poller_rearm(slot, CONNECTION_EVENTS); /* reports "readable" again */
+    return 0;
   }
-  int32_t received = socket_receive(input->slot, library->received, input->request);
-  input->drained = received < (int32_t)input->request;
-  if (received > 0) {
-    input->bytes = library->received;
-    input->at = 0;
-    input->end = (size_t)received;
-    return true;
-  }
+  int32_t received = socket_receive(slot, data, length);
+  input->drained = received < (int32_t)length;
+  if (received > 0) return received;
   if (received == 0) {
     /* The system reports an error once; a send may have received it. */
     bool reset = tls->send_error != 0 && tls->send_error != -EPIPE;
@@ -58,59 +54,36 @@ static bool fill(Tls *tls) {
   } else if (received != -EAGAIN) {
     input->shortage = received;
   }
-  return false;
+  return 0;
+}
+
+/* The ciphertext that was received before TLS was attached. 0: there is none left. */
+static int take_unread(Tls *tls, uint8_t *data, size_t length) {
+  size_t count = tls->unread_length - tls->unread_at;
+  if (count > length) count = length;
+  if (count == 0) return 0;
+  memcpy(data, tls->unread + tls->unread_at, count);
+  tls->unread_at += (uint32_t)count;
+  return (int)count;
 }
 
 int on_bio_read(BIO *bio, char *data, int length) {
   Tls *tls = BIO_get_data(bio);
-  Input *input = &tls->library->input;
+  int count = take_unread(tls, (uint8_t *)data, (size_t)length);
   BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
-  if (input->at == input->end && !fill(tls)) {
-    BIO_set_flags(bio, BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY);
-    return -1;
-  }
-  size_t count = input->end - input->at;
-  if (count > (size_t)length) count = (size_t)length;
-  memcpy(data, input->bytes + input->at, count);
-  input->at += count;
-  return (int)count;
+  if (count == 0) count = receive_ciphertext(tls, (uint8_t *)data, (size_t)length);
+  if (count > 0) return count;
+  BIO_set_flags(bio, BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY);
+  return -1;
 }
 
-/* Begins a call that may receive. `space`: bytes of plaintext that it can return. */
-void tls_begin(const Slot *slot, size_t space) {
-  Tls *tls = slot->tls;
-  Input *input = &tls->library->input;
-  size_t request = space < RECORD_BYTES ? RECORD_BYTES : space;
-  *input = (Input){
-      .slot = slot,
-      .bytes = tls->unread,
-      .at = tls->unread_at,
-      .end = tls->unread_length,
-      .request = request < INPUT_BYTES ? request : INPUT_BYTES,
-  };
+/* Begins a call that enters OpenSSL. */
+void tls_begin(const Slot *slot) {
+  TlsLibrary *library = slot->tls->library;
+  library->slot = slot;
+  library->single = false;
+  library->input = (Input){0};
   if (ERR_peek_error() != 0) ERR_clear_error();
-}
-
-static void fail(Tls *tls, const char *text) {
-  tls->failed = true;
-  if (tls->error == NULL) tls->error = strdup(text);
-}
-
-/* Keeps the ciphertext that the call has not used. */
-void tls_end(Tls *tls) {
-  Input *input = &tls->library->input;
-  size_t left = input->end - input->at;
-  if (left > 0 && input->bytes == tls->unread) {
-    tls->unread_at = (uint32_t)input->at;
-    return;
-  }
-  uint8_t *kept = left == 0 ? NULL : malloc(left);
-  if (left > 0 && kept == NULL) fail(tls, "out of memory\nOut of memory");
-  if (kept != NULL) memcpy(kept, input->bytes + input->at, left);
-  free(tls->unread);
-  tls->unread = kept;
-  tls->unread_at = 0;
-  tls->unread_length = kept == NULL ? 0 : (uint32_t)left;
 }
 
 /* ---- output ---- */
@@ -140,6 +113,42 @@ static void drop_unsent(Tls *tls) {
   tls->unsent_length = 0;
 }
 
+/* The socket takes no more output. Input may still contain the alert that explains it. */
+static void end_output(Tls *tls, int32_t error) {
+  tls->send_error = error;
+  tls->library->output_length = 0;
+  drop_unsent(tls);
+}
+
+/* Offers bytes to the socket. The number that it takes; `send_error` is set if it has failed. */
+static size_t offer(const Slot *slot, const uint8_t *data, size_t length) {
+  int32_t sent = socket_send(slot->fd, data, length);
+  if (sent >= 0) return (size_t)sent;
+  if (!is_transient(sent)) end_output(slot->tls, sent);
+  /* A shortage of memory ends without an edge. */
+  else if (sent != -EAGAIN) poller_rearm(slot, CONNECTION_EVENTS);
+  return 0;
+}
+
+/* Sends the unsent bytes of earlier calls. True: all of them. */
+static bool send_unsent(const Slot *slot) {
+  Tls *tls = slot->tls;
+  if (tls->unsent == NULL) return true;
+  size_t sent = offer(slot, tls->unsent + tls->unsent_at, tls_unsent(tls));
+  tls->unsent_at += (uint32_t)sent;
+  if (tls->send_error != 0 || tls_unsent(tls) > 0) return false;
+  drop_unsent(tls);
+  return true;
+}
+
+/* Sends bytes that no others precede. The rest stays with the connection. */
+static void transmit(const Slot *slot, const uint8_t *data, size_t length) {
+  Tls *tls = slot->tls;
+  size_t sent = offer(slot, data, length);
+  if (tls->send_error != 0 || sent == length) return;
+  if (!keep_unsent(tls, data + sent, length - sent)) end_output(tls, -EPIPE);
+}
+
 int on_bio_write(BIO *bio, const char *data, int length) {
   Tls *tls = BIO_get_data(bio);
   TlsLibrary *library = tls->library;
@@ -148,6 +157,11 @@ int on_bio_write(BIO *bio, const char *data, int length) {
   if (tls_unsent(tls) + library->output_length + size > MAX_UNSENT) {
     BIO_set_flags(bio, BIO_FLAGS_WRITE | BIO_FLAGS_SHOULD_RETRY);
     return -1;
+  }
+  bool first = library->output_length == 0 && tls->unsent == NULL && tls->send_error == 0;
+  if (library->single && first) {
+    transmit(library->slot, (const uint8_t *)data, size);
+    return length;
   }
   if (library->output_length + size > OUTPUT_BYTES) {
     if (!keep_unsent(tls, library->output, library->output_length)) return -1;
@@ -159,50 +173,18 @@ int on_bio_write(BIO *bio, const char *data, int length) {
   return length;
 }
 
-/* The socket takes no more output. Input may still contain the alert that explains it. */
-static void end_output(Tls *tls, int32_t error) {
-  tls->send_error = error;
-  tls->library->output_length = 0;
-  drop_unsent(tls);
-}
-
-/* Sends the unsent bytes of earlier calls. True: all of them. */
-static bool send_unsent(const Slot *slot) {
-  Tls *tls = slot->tls;
-  if (tls->unsent == NULL) return true;
-  int32_t sent = socket_send(slot->fd, tls->unsent + tls->unsent_at, tls_unsent(tls));
-  if (sent < 0 && !is_transient(sent)) {
-    end_output(tls, sent);
-    return false;
-  }
-  if (sent > 0) tls->unsent_at += (uint32_t)sent;
-  /* A shortage of memory ends without an edge. */
-  if (sent < 0 && sent != -EAGAIN) poller_rearm(slot, CONNECTION_EVENTS);
-  if (tls_unsent(tls) > 0) return false;
-  drop_unsent(tls);
-  return true;
-}
-
 /* Sends what the call has written; the rest stays with the connection. */
 void tls_flush(const Slot *slot) {
   Tls *tls = slot->tls;
   TlsLibrary *library = tls->library;
+  size_t length = library->output_length;
+  library->output_length = 0;
   if (tls->send_error != 0) return end_output(tls, tls->send_error);
-  if (tls->unsent == NULL && library->output_length > 0) {
-    int32_t sent = socket_send(slot->fd, library->output, library->output_length);
-    if (sent < 0 && !is_transient(sent)) return end_output(tls, sent);
-    if (sent < 0 && sent != -EAGAIN) poller_rearm(slot, CONNECTION_EVENTS);
-    size_t at = sent < 0 ? 0 : (size_t)sent;
-    size_t left = library->output_length - at;
-    library->output_length = 0;
-    if (left > 0 && !keep_unsent(tls, library->output + at, left)) end_output(tls, -EPIPE);
-  } else if (library->output_length > 0) {
-    bool kept = keep_unsent(tls, library->output, library->output_length);
-    library->output_length = 0;
-    if (!kept || !send_unsent(slot)) {
-      if (!kept) end_output(tls, -EPIPE);
-      return;
-    }
+  if (tls->unsent == NULL && length > 0) {
+    transmit(slot, library->output, length);
+    if (tls->send_error != 0) return;
+  } else if (length > 0 && !keep_unsent(tls, library->output, length)) {
+    return end_output(tls, -EPIPE);
   } else if (!send_unsent(slot)) {
     return;
   }
@@ -223,7 +205,8 @@ static void engine_failed(Tls *tls) {
   ERR_error_string_n(error, number, sizeof number);
   snprintf(text, sizeof text, "%s\n%s", reason == NULL ? "" : reason, number);
   ERR_clear_error();
-  fail(tls, text);
+  tls->failed = true;
+  if (tls->error == NULL) tls->error = strdup(text);
 }
 
 /* The result of a call that has moved no bytes; `result` is that of OpenSSL's function. */
@@ -255,7 +238,7 @@ int32_t tls_receive(const Slot *slot, uint8_t *data, size_t length) {
   Input *input = &tls->library->input;
   size_t filled = 0;
   int32_t end = -EAGAIN;
-  tls_begin(slot, length);
+  tls_begin(slot);
   while (filled < length) {
     size_t count = 0;
     int result = SSL_read_ex(tls->ssl, data + filled, length - filled, &count);
@@ -266,9 +249,8 @@ int32_t tls_receive(const Slot *slot, uint8_t *data, size_t length) {
     filled += count;
     input->produced = true;
     /* Nothing is left to read: saves a call that would find that out. */
-    if (input->drained && input->at == input->end && SSL_pending(tls->ssl) == 0) break;
+    if (input->drained && SSL_has_pending(tls->ssl) == 0) break;
   }
-  tls_end(tls);
   tls_flush(slot);
   if (filled == 0) return tls->failed ? TLS_FAILED : end;
   bool more = filled < length && (tls->failed || end != -EAGAIN);
@@ -324,6 +306,7 @@ static int32_t write_pieces(const Slot *slot, Pieces *rest) {
     const uint8_t *data = NULL;
     size_t count = 0;
     size_t length = next_plaintext(rest, tls->library->gathered, &data);
+    tls->library->single = length <= RECORD_PLAINTEXT;
     int result = SSL_write_ex(tls->ssl, data, length, &count);
     int32_t end = result == 1 ? 0 : tls_result(tls, result);
     tls_flush(slot);
@@ -343,11 +326,9 @@ int32_t tls_send(const Slot *slot, const struct iovec *pieces, size_t count) {
   if (tls->send_error != 0) return tls->send_error;
   if (tls->finished) return -EPIPE;
   if (!tls->open || tls->unsent != NULL) return -EAGAIN;
-  tls_begin(slot, 0);
+  tls_begin(slot);
   Pieces rest = {.pieces = pieces, .count = count};
-  int32_t taken = write_pieces(slot, &rest);
-  tls_end(tls);
-  return taken;
+  return write_pieces(slot, &rest);
 }
 
 /* Called for each event of a TLS connection; returns the events for JavaScript. */

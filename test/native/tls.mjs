@@ -21,6 +21,8 @@ import {
 } from './support.mjs';
 
 const { constants } = addon;
+const EPIPE = -32;
+const ECONNRESET = -104;
 const poller = makePoller();
 const bytes = (length) => Buffer.from({ length }, (_, i) => i & 255);
 
@@ -37,6 +39,17 @@ async function transfer(from, to, pieces) {
     await pause(0);
   }
   for (let i = 0; i < 20; i += 1) poller.drain();
+  const [received] = await receiving;
+  check(received.equals(whole), `all ${whole.length} bytes arrive`);
+}
+
+/** Receives what was sent, while the poller sends the rest of it. */
+async function receiveRest(to, whole) {
+  const receiving = receiveUpTo(to, whole.length);
+  for (let i = 0; i < 200; i += 1) {
+    poller.drain();
+    await pause(0);
+  }
   const [received] = await receiving;
   check(received.equals(whole), `all ${whole.length} bytes arrive`);
 }
@@ -148,6 +161,33 @@ async function ends() {
   addon.close(cut.far, 0);
 }
 
+/** Records that are sent alone arrive whole, also the one of which the socket has taken a part. */
+async function fullSocket() {
+  const { near, far } = await securePair(poller);
+  const records = [];
+  for (let i = 0; ; i += 1) {
+    const record = Buffer.alloc(16_000, i);
+    if (addon.send(near, record) === EAGAIN) break;
+    records.push(record);
+  }
+  await receiveRest(far, Buffer.concat(records));
+  assert.equal(addon.send(near, bytes(10)), 10);
+  assert.deepEqual(await receiveUpTo(far, 10), [bytes(10), 10]);
+  addon.close(near, 0);
+  addon.close(far, 0);
+}
+
+/** A connection that was reset is closed at once, and has nothing to send. */
+async function resets() {
+  const { near, far } = await securePair(poller);
+  addon.close(near, 1);
+  await pause(5);
+  assert.equal(addon.recv(far, Buffer.alloc(8), 0, 8), ECONNRESET);
+  assert.equal(addon.send(far, bytes(10)), EPIPE);
+  assert.equal(addon.tlsClose(far, 1), 0);
+  assert.equal(addon.tlsClose(far, 1), EBADF);
+}
+
 /** The unsent bytes of a closed connection are sent by later calls. */
 async function unsentBytes() {
   const { near, far } = await securePair(poller);
@@ -189,9 +229,16 @@ function captures() {
   assert.equal(addon.tlsTake(0), undefined);
 }
 
-for (const part of [sizes, smallReceives, batches, facts, sessions, ends, unsentBytes, failures]) {
-  await part();
-}
+await sizes();
+await smallReceives();
+await batches();
+await facts();
+await sessions();
+await ends();
+await fullSocket();
+await resets();
+await unsentBytes();
+await failures();
 captures();
 addon.destroyPoller(poller.id);
 await checkAllClosed();

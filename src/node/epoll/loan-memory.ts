@@ -3,7 +3,9 @@
  * the same, so it stays in the processor cache.
  */
 import { Slice } from '../../support/slice.ts';
-import { SLAB_BYTES } from './slab.ts';
+
+/** The most bytes of one receive on loan. */
+const LOAN_BYTES = 65_536;
 
 const NO_MEMORY: Buffer = Buffer.alloc(0);
 
@@ -18,8 +20,8 @@ export class LoanMemory {
 
   /** Memory for up to `max` bytes. If it was detached through a result, it is replaced. */
   reserve(max: number): Buffer {
-    if (this.#memory.length !== SLAB_BYTES) this.#allocate();
-    return max < SLAB_BYTES ? this.#memory.subarray(0, max) : this.#memory;
+    if (this.#memory.length !== LOAN_BYTES) this.#allocate();
+    return max < LOAN_BYTES ? this.#memory.subarray(0, max) : this.#memory;
   }
 
   /** The `length` bytes that were received into it. */
@@ -32,7 +34,7 @@ export class LoanMemory {
   }
 
   #allocate(): void {
-    const memory = Buffer.allocUnsafeSlow(SLAB_BYTES);
+    const memory = Buffer.allocUnsafeSlow(LOAN_BYTES);
     process.getBuiltinModule('node:worker_threads').markAsUntransferable(memory.buffer);
     this.#memory = memory;
   }

@@ -4,7 +4,7 @@ import { SLAB_BYTES, Slabs } from './slab.ts';
 
 /** Does what a receive of `length` bytes does, without the system call. */
 function receive(slabs: Slabs, length: number, fill = 0): Buffer {
-  const asked = slabs.reserve(65536, length);
+  const asked = slabs.reserve(SLAB_BYTES, length);
   expect(asked).toBeGreaterThanOrEqual(length);
   slabs.memory.fill(fill, slabs.offset, slabs.offset + length);
   return slabs.take(length);
@@ -42,11 +42,21 @@ describe('slabs', () => {
   it('allocates a new slab instead of offering a short rest', () => {
     const slabs = new Slabs();
     const first = receive(slabs, SLAB_BYTES - 8000);
-    expect(slabs.reserve(65536, 20_000)).toBe(SLAB_BYTES);
+    expect(slabs.reserve(SLAB_BYTES, 20_000)).toBe(SLAB_BYTES);
     expect(receive(slabs, 4096).buffer === first.buffer).toBe(false);
     const third = receive(slabs, SLAB_BYTES - 4096 - 100);
-    expect(slabs.reserve(65536, 0)).toBe(SLAB_BYTES);
+    expect(slabs.reserve(SLAB_BYTES, 0)).toBe(SLAB_BYTES);
     expect(slabs.memory.buffer === third.buffer).toBe(false);
+  });
+
+  it('offers each of four messages of 16 KB in a slab more memory than it needs', () => {
+    const slabs = new Slabs();
+    const offered = Array.from({ length: 4 }, () => {
+      const length = slabs.reserve(65_536, 16_384);
+      return { length, slab: slabs.take(16_384).buffer };
+    });
+    expect(Math.min(...offered.map(({ length }) => length))).toBeGreaterThan(16_384);
+    expect(new Set(offered.map(({ slab }) => slab)).size).toBe(1);
   });
 
   it('uses the last bytes of a slab for a receive that requests no more', () => {

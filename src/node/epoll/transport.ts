@@ -54,6 +54,8 @@ export interface DetachedSocket {
   readonly registry: Registry;
   /** Received bytes that were not taken. */
   readonly unread: Buffer | undefined;
+  /** An event has announced bytes or an end. */
+  readonly canRecv: boolean;
   /** An event has announced the end, an error or urgent data. */
   readonly readUntilEagain: boolean;
 }
@@ -405,6 +407,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
 
   /** Ends this transport without closing its descriptor, which another one takes over. */
   detach(): DetachedSocket {
+    const { registry, canRecv, readUntilEagain } = this;
     const unread = this.#batched ?? undefined;
     this.#local = this.local;
     this.#remote = this.remote;
@@ -413,7 +416,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     this.#sendState = 'closed';
     this.canRecv = true;
     this.canSend = true;
-    return { registry: this.registry, unread, readUntilEagain: this.readUntilEagain };
+    return { registry, unread, canRecv, readUntilEagain };
   }
 
   private closedError(): ClosedError {

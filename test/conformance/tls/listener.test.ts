@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import type { Listener, Operation, Socket } from '../../../src/index.ts';
-import { connect, group, listen, moveOnAfter, toDuplex } from '../../../src/index.ts';
+import { connect, group, listen, moveOnAfter, sleep, toDuplex } from '../../../src/index.ts';
 import { backendsWithTls } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
 import {
@@ -109,6 +109,19 @@ describe.each(backendsWithTls)('a listener with TLS, on $name', (backend) => {
         expect(listener.handshakes?.pending).toBe(0);
         closeAll(waiting);
       }),
+    ));
+
+  test('clients that have sent their ClientHello before they are accepted are served', () =>
+    backend.run(() =>
+      withListener((listener) =>
+        group(function* (tasks): Operation<void> {
+          const early = Array.from({ length: 5 }, () => tasks.spawn(() => greeted(listener)));
+          yield* sleep(10);
+          yield* greeting(listener, function* (): Operation<void> {
+            for (const client of early) expect(yield* client.join()).toBe('hi');
+          });
+        }),
+      ),
     ));
 
   test('a silent client is disconnected after the time limit', () =>

@@ -132,10 +132,12 @@ class NativeHandshake implements ReadinessWaiter {
       const what = `the TLS handshake with ${this.#transport.describe()}`;
       this.#fail(new TimeoutError(timeoutMs, what));
     });
-    this.notify();
+    // The client sends first, and an event reports its bytes unless it has done so already.
+    if (this.#transport.canRecv) this.notify();
+    else this.#transport.sendWaiter = this;
   }
 
-  /** The connection is readable or writable. */
+  /** The connection is readable. */
   notify(): void {
     this.#steps.run(() => this.#step());
   }

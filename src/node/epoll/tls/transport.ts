@@ -6,8 +6,9 @@
  *   raw transport ──detach──► handshake ('connecting') ──► open ──► …, as in ../transport.ts
  *
  * Invariants:
- *  1. During the handshake every event wakes the waiter of 'send', which calls `tryConnect`: the
- *     handshake may need either direction.
+ *  1. During the handshake every event of the receiving direction wakes the waiter of 'send', which
+ *     calls `tryConnect`. The addon sends what the socket has not taken, and reports "readable" if
+ *     the handshake has waited for that.
  *  2. End of file is the close_notify of the peer. Every other end is ERR_TLS_TRUNCATED, or the
  *     error of the socket.
  *  3. A failure of the engine ends both directions.
@@ -19,7 +20,7 @@ import { systemError } from '../../system-error.ts';
 import type { ClosingStream } from '../../tls/lingering-close.ts';
 import { LingeringClose } from '../../tls/lingering-close.ts';
 import type { Registered, Registry } from '../registry.ts';
-import { EAGAIN } from '../registry.ts';
+import { EAGAIN, RECV_EVENTS } from '../registry.ts';
 import { EpollTransport } from '../transport.ts';
 import type { NativeContext } from './context.ts';
 import { NativeTlsInfo } from './info.ts';
@@ -45,9 +46,10 @@ export class EpollTlsTransport extends EpollTransport {
   /** Takes the connection of `raw` over. */
   constructor(raw: EpollTransport, role: TlsRole) {
     const { handle, local, remote } = raw;
-    const { registry, unread, readUntilEagain } = raw.detach();
+    const { registry, unread, canRecv, readUntilEagain } = raw.detach();
     super({ registry, handle, local, to: remote, accepted: !role.isClient });
     this.#role = role;
+    this.canRecv = canRecv;
     this.readUntilEagain = readUntilEagain;
     const { addonContext } = role.context;
     const { addon } = registry;
@@ -62,8 +64,9 @@ export class EpollTlsTransport extends EpollTransport {
   }
 
   override onEvents(bits: number): void {
-    super.onEvents(bits);
-    if (this.#info === undefined) this.notifySend();
+    if (this.#info !== undefined) return super.onEvents(bits);
+    super.onEvents(bits & RECV_EVENTS);
+    if ((bits & RECV_EVENTS) !== 0) this.notifySend();
   }
 
   protected override attemptConnect(): boolean {
