@@ -22,7 +22,7 @@ export function writeText(memory: Buffer, at: number, text: string, length: numb
 /** As `checkBytes`, for an argument that may be a text, and is none. */
 export function checkData(name: string, data: unknown): asserts data is Uint8Array {
   if (!(data instanceof Uint8Array)) throw wrongType(name, 'a string or a Uint8Array', data);
-  checkBytes(name, data);
+  if (data.length === 0) checkBytes(name, data);
 }
 
 /** Throws unless `data` is a Uint8Array whose memory is attached. */

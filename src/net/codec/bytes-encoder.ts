@@ -1,8 +1,7 @@
 /** Encodes messages that are bytes, with a head before and a tail after them. */
-import { wrongType } from '../../support/checks.ts';
 import type { Writer } from '../buffered/writer.ts';
 import { LARGE_PIECE } from '../buffered/writer.ts';
-import { bytesOf } from '../bytes.ts';
+import { checkData } from '../bytes.ts';
 import type { Encoder } from './codec.ts';
 import { tooLong } from './codec.ts';
 
@@ -26,10 +25,8 @@ export class BytesEncoder implements Encoder<Uint8Array | string, Uint8Array> {
   }
 
   payloadOf(value: Uint8Array | string): Uint8Array {
-    if (typeof value !== 'string' && !(value instanceof Uint8Array)) {
-      throw wrongType('value', 'a Uint8Array or a string', value);
-    }
-    const bytes = bytesOf(value);
+    const bytes = typeof value === 'string' ? Buffer.from(value) : value;
+    checkData('value', bytes);
     if (bytes.length > this.#max) throw tooLong(bytes.length, this.#max);
     this.#head.size(bytes.length);
     return bytes;
