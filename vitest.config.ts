@@ -9,6 +9,22 @@ function source(name: string): string {
   return fileURLToPath(new URL(`./src/${name}`, import.meta.url));
 }
 
+/**
+ * Tests that need a process that has run no other file: they replace modules, or depend on memory
+ * and counters of the process.
+ */
+const FRESH_PROCESS: string[] = [
+  'src/kernel/task/undriven.test.ts',
+  'src/node/epoll/slab.test.ts',
+  'src/node/host.test.ts',
+  'src/node/peers/prometheus-page.test.ts',
+  'src/node/process/unix-socket.test.ts',
+  'src/node/tls/lingering-close.test.ts',
+  'src/server/reporter.test.ts',
+];
+/** Tests that share their processes, which saves most of the time for loading modules. */
+const SHARED_PROCESS: string[] = ['src/**/*.test.ts', 'test/conformance/**/*.test.ts'];
+
 const config: ViteUserConfig = {
   // The examples import the package by its name, as a user does.
   resolve: {
@@ -24,7 +40,25 @@ const config: ViteUserConfig = {
     ],
   },
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'shared',
+          include: SHARED_PROCESS,
+          exclude: FRESH_PROCESS,
+          isolate: false,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'fresh',
+          include: [...FRESH_PROCESS, 'test/**/*.test.ts'],
+          exclude: ['test/conformance/**'],
+        },
+      },
+    ],
     pool: 'forks',
     maxWorkers: 2,
     // Tests of leaks ask for a garbage collection.
