@@ -230,9 +230,9 @@ describe('a connection attempt of the portable network', () => {
 
   it('binds to `localAddress` first', async () => {
     const listener = await listen();
-    const localAddress: Endpoint = { host: '127.0.0.1', port: 0, family: 4 };
+    const localAddress: Endpoint = { host: '127.0.0.2', port: 0, family: 4 };
     const client = await connect(listener.local, { localAddress });
-    expect(client.local).toMatchObject({ host: '127.0.0.1' });
+    expect(client.local).toMatchObject({ host: '127.0.0.2' });
   });
 
   it('is ended by close and by reset, which wake its waiter with ERR_CLOSED', async () => {
