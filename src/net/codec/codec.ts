@@ -78,7 +78,9 @@ export interface Encoder<S, P extends Payload = Payload> {
 }
 
 /** A codec whose messages a Framing finds in the buffer of a Reader. */
-export class FramedCodec<T, S> implements Codec<T, S>, FramingSource<T> {
+export class FramedCodec<T, S> implements Codec<T, S> {
+  // Also a FramingSource. It is not named: `framing` is missing in the declaration file.
+
   readonly max: number;
   /** @internal */
   readonly encoder: Encoder<S>;
