@@ -40,11 +40,16 @@ export function memoryChanged(name: string, data: unknown): TypeError {
   return wrongType(name, 'left alone until the operation is over (detached or resized)', data);
 }
 
-/** True for detached memory and for a view outside of a resizable buffer. Their length is 0, and
- *  methods throw (ECMAScript, ValidateTypedArray). `buffer.detached` needs Node 21. */
+const { fill } = Uint8Array.prototype;
+
+/**
+ * True for detached memory and for a view outside of a resizable buffer. Their length is 0, and
+ * the methods of a Uint8Array throw (ECMAScript, ValidateTypedArray), but not those of a Buffer.
+ * `buffer.detached` needs Node 21.
+ */
 function isOutOfBounds(data: Uint8Array): boolean {
   try {
-    data.includes(0);
+    fill.call(data, 0, 0, 0);
     return false;
   } catch {
     return true;

@@ -55,12 +55,23 @@ describe('the bytes of a datagram', () => {
     expect(bytesOf('')).toHaveLength(0);
   });
 
-  it('bytesOf rejects detached memory and other values', () => {
-    const detached = new Uint8Array(8);
-    structuredClone(detached.buffer, { transfer: [detached.buffer] });
-    for (const data of [detached, undefined, null, 5, [1], new ArrayBuffer(4), new Int16Array(2)]) {
-      const wrong = expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' });
-      expect(() => bytesOf(data as Uint8Array)).toThrow(wrong);
-    }
+  it.each<[string, unknown]>([
+    ['a detached Uint8Array', detached(new Uint8Array(8))],
+    ['a detached Buffer', detached(Buffer.from(new ArrayBuffer(8)))],
+    ['undefined', undefined],
+    ['null', null],
+    ['a number', 5],
+    ['an array', [1]],
+    ['an ArrayBuffer', new ArrayBuffer(4)],
+    ['an Int16Array', new Int16Array(2)],
+  ])('bytesOf rejects %s', (_, data) => {
+    const wrong = expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' });
+    expect(() => bytesOf(data as Uint8Array)).toThrow(wrong);
   });
 });
+
+function detached<T extends Uint8Array>(data: T): T {
+  structuredClone(data.buffer, { transfer: [data.buffer as ArrayBuffer] });
+  expect(data.length).toBe(0);
+  return data;
+}
