@@ -22,13 +22,17 @@ export function writeText(memory: Buffer, at: number, text: string, length: numb
 /** As `checkBytes`, for an argument that may be a text, and is none. */
 export function checkData(name: string, data: unknown): asserts data is Uint8Array {
   if (!(data instanceof Uint8Array)) throw wrongType(name, 'a string or a Uint8Array', data);
-  if (data.length === 0) checkBytes(name, data);
+  if (data.byteLength === 0) checkBytes(name, data);
 }
 
-/** Throws unless `data` is a Uint8Array whose memory is attached. */
+/**
+ * Throws unless `data` is a Uint8Array whose memory is attached. Reads `byteLength`: in optimized
+ * code of Node 20, `length` of detached memory is not 0 if the code was also used for a view of a
+ * resizable buffer.
+ */
 export function checkBytes(name: string, data: unknown): asserts data is Uint8Array {
   if (!(data instanceof Uint8Array)) throw wrongType(name, 'a Uint8Array', data);
-  if (data.length === 0 && isOutOfBounds(data))
+  if (data.byteLength === 0 && isOutOfBounds(data))
     throw wrongType(name, 'a Uint8Array with memory', data);
 }
 

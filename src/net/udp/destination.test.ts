@@ -68,6 +68,13 @@ describe('the bytes of a datagram', () => {
     const wrong = expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' });
     expect(() => bytesOf(data as Uint8Array)).toThrow(wrong);
   });
+
+  it('bytesOf rejects detached memory also in code that is optimized for resizable buffers', () => {
+    const buffer = Reflect.construct(ArrayBuffer, [8, { maxByteLength: 16 }]) as ArrayBuffer;
+    const views = [new Uint8Array(buffer), new Uint8Array(8), Buffer.alloc(10_000)] as const;
+    for (let i = 0; i < 300_000; i++) bytesOf(views[i % 3] as Uint8Array);
+    expect(() => bytesOf(detached(new Uint8Array(8)))).toThrow(TypeError);
+  });
 });
 
 function detached<T extends Uint8Array>(data: T): T {
