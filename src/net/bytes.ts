@@ -38,7 +38,7 @@ export function checkBytes(name: string, data: unknown): asserts data is Uint8Ar
 
 /**
  * The error for memory that was detached or resized while an operation used it: it was transferred
- * to a worker, or is part of a resizable ArrayBuffer. A changed length reveals it.
+ * to a worker, or is part of a resizable ArrayBuffer. A changed `byteLength` reveals it.
  */
 export function memoryChanged(name: string, data: unknown): TypeError {
   return wrongType(name, 'left alone until the operation is over (detached or resized)', data);

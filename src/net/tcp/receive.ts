@@ -153,13 +153,13 @@ export class ReceiveInto extends Receive<number, Socket> {
   }
 
   override next(): IteratorResult<Wait, number> {
-    if (this.into.length === 0) return this.throw(memoryChanged('into', this.into));
+    if (this.into.byteLength === 0) return this.throw(memoryChanged('into', this.into));
     return super.next();
   }
 
   protected attempt(): number | undefined {
     // For `select`, which does not call `next`. A receive of 0 bytes would look like end of file.
-    if (this.into.length === 0) throw memoryChanged('into', this.into);
+    if (this.into.byteLength === 0) throw memoryChanged('into', this.into);
     const { socket } = this;
     socket.checkUnread();
     const count = socket.mayReceive() ? socket.receiveInto(this.into) : -1;

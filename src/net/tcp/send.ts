@@ -98,7 +98,7 @@ export class SendSome extends StreamSend<number> {
   }
 
   protected attempt(): boolean {
-    if (this.data.length !== this.length) throw this.failChanged(this.data);
+    if (this.data.byteLength !== this.length) throw this.failChanged(this.data);
     if (this.data.length === 0) return true;
     this.sent = this.socket.transmit(this.data);
     return this.sent > 0;
@@ -132,7 +132,7 @@ export class SendAll extends StreamSend<void> {
   }
 
   protected attempt(): boolean {
-    if (this.data.length !== this.left) throw this.failChanged(this.data);
+    if (this.data.byteLength !== this.left) throw this.failChanged(this.data);
     while (this.data.length > 0) {
       const count = this.socket.transmit(this.data);
       this.sent += count;
