@@ -11,6 +11,8 @@ export class Presence {
   readonly #topics: Topics;
   /** By room and name: the time of the last announcement. */
   readonly #rooms = new Map<string, Map<string, number>>();
+  /** The sessions of this gateway. */
+  readonly #sessions = new Set<{ readonly room: string }>();
 
   constructor(topics: Topics) {
     this.#topics = topics;
@@ -18,13 +20,23 @@ export class Presence {
 
   /** Announces a member until it is cancelled. An announcement that fails is repeated anyway. */
   *announce(room: string, name: string): Operation<void> {
-    for (;;) {
-      try {
-        yield* this.#topics.publish(`presence.${room}`, name);
-      } catch (error) {
-        if (isCancelled(error)) throw error;
+    const session = { room };
+    this.#sessions.add(session);
+    try {
+      for (;;) {
+        yield* this.#publish(room, name);
+        yield* sleep(INTERVAL_MS);
       }
-      yield* sleep(INTERVAL_MS);
+    } finally {
+      this.#sessions.delete(session);
+    }
+  }
+
+  *#publish(room: string, name: string): Operation<void> {
+    try {
+      yield* this.#topics.publish(`presence.${room}`, name);
+    } catch (error) {
+      if (isCancelled(error)) throw error;
     }
   }
 
@@ -57,7 +69,8 @@ export class Presence {
     return [...(this.#rooms.get(room)?.keys() ?? [])].sort();
   }
 
-  rooms(): readonly string[] {
-    return [...this.#rooms.keys()];
+  /** The rooms of the sessions of this gateway, also while the broker is unreachable. */
+  rooms(): ReadonlySet<string> {
+    return new Set([...this.#sessions].map(({ room }) => room));
   }
 }

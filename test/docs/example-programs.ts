@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { withoutEpoll } from '../support/backends.ts';
-import { freePort, isServed } from '../support/process/coronet-command.ts';
+import { isServed } from '../support/process/coronet-command.ts';
+import { freePort } from '../support/process/free-port.ts';
 import { Process } from '../support/process/process.ts';
 import { buildExamples } from './examples-build.ts';
 

@@ -1,16 +1,20 @@
 /** examples/gateway: two gateways, as on two machines, share their rooms through nats-server. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { Operation } from '../../src/index.ts';
-import { connect, run, sleep, timeout, until } from '../../src/index.ts';
+import { connect, run, sleep, TimeoutError, timeout, until } from '../../src/index.ts';
 import { connectWs } from '../../src/ws.ts';
 import { NatsServer, withoutNatsServer } from '../support/nats/server.ts';
-import { freePort } from '../support/process/coronet-command.ts';
+import { freePort } from '../support/process/free-port.ts';
 import { endProcesses, Process } from '../support/process/process.ts';
 import { buildExamples } from './examples-build.ts';
 
 const BUILT = buildExamples('examples-gateway');
 const LIMIT_MS = 50_000;
+const STEP_LIMIT_MS = 20_000;
+/** How long a member is present without an announcement. The example waits for 7 s. */
+const PRESENCE_MS = 1500;
 
 interface Ports {
   readonly program: Process;
@@ -32,6 +36,25 @@ async function start(name: string, nats: string): Promise<Ports> {
   return { program, lines, websocket, health };
 }
 
+function shortenPresence(): void {
+  const file = join(BUILT, 'gateway/presence.js');
+  const source = readFileSync(file, 'utf8');
+  expect(source).toContain('INTERVAL_MS = 2000');
+  expect(source).toContain('TIMEOUT_MS = 7000');
+  const interval = source.replace('INTERVAL_MS = 2000', 'INTERVAL_MS = 200');
+  writeFileSync(file, interval.replace('TIMEOUT_MS = 7000', `TIMEOUT_MS = ${PRESENCE_MS}`));
+}
+
+/** Fails with `what` if a step of the test takes too long. */
+function* step<T>(what: string, operation: Operation<T>): Operation<T> {
+  try {
+    return yield* timeout(STEP_LIMIT_MS, () => operation);
+  } catch (error) {
+    if (!(error instanceof TimeoutError)) throw error;
+    throw new Error(`Expected within ${STEP_LIMIT_MS} ms: ${what}`, { cause: error });
+  }
+}
+
 /** The status of /readyz; '' while nothing listens. */
 function* readyz(port: number): Operation<string> {
   try {
@@ -43,23 +66,30 @@ function* readyz(port: number): Operation<string> {
   }
 }
 
-function* untilStatus(port: number, status: string): Operation<void> {
-  while ((yield* readyz(port)) !== status) yield* sleep(10);
+function untilStatus(port: number, status: string): Operation<void> {
+  const poll = function* (): Operation<void> {
+    while ((yield* readyz(port)) !== status) yield* sleep(10);
+  };
+  return step(`status ${status} at port ${port}`, poll());
 }
 
 /** Receives until a line matches, and returns it. */
-function* lineThat(receive: () => Operation<unknown>, pattern: RegExp): Operation<string> {
-  for (;;) {
-    const line = yield* receive();
-    if (line === null) throw new Error(`The connection has ended before ${pattern}`);
-    if (pattern.test(String(line))) return String(line);
-  }
+function lineThat(receive: () => Operation<unknown>, pattern: RegExp): Operation<string> {
+  const search = function* (): Operation<string> {
+    for (;;) {
+      const line = yield* receive();
+      if (line === null) throw new Error(`The connection has ended before ${pattern}`);
+      if (pattern.test(String(line))) return String(line);
+    }
+  };
+  return step(`a line ${pattern}`, search());
 }
 
 const reason = withoutNatsServer === undefined ? '' : ` (skipped: ${withoutNatsServer})`;
 
 describe.skipIf(withoutNatsServer !== undefined)(`examples/gateway${reason}`, () => {
   endProcesses();
+  beforeAll(shortenPresence);
 
   test(
     'a gateway and workers share rooms and presence, report gaps and drain',
@@ -69,7 +99,12 @@ describe.skipIf(withoutNatsServer !== undefined)(`examples/gateway${reason}`, ()
         await start('gateway', server.address),
         await start('workers', server.address),
       ];
-      await run(timeout(LIMIT_MS, () => chat(server, first, second)));
+      try {
+        await run(() => chat(server, first, second));
+      } catch (error) {
+        const output = first.program.stderr + second.program.stderr;
+        throw new Error(`${(error as Error).message}\n${output}`, { cause: error });
+      }
       for (const { program } of [first, second]) {
         program.child.kill('SIGTERM');
         expect(await program.exit).toEqual({ code: 0, signal: null });
@@ -100,6 +135,7 @@ describe.skipIf(withoutNatsServer !== undefined)(`examples/gateway${reason}`, ()
     expect(yield* lineThat(toBen, /yet/)).toBe('anna: Not yet.');
     yield* until(server.kill());
     yield* untilStatus(first.health, '503');
+    yield* sleep(2 * PRESENCE_MS); // The sessions are informed also if nobody is present any more.
     yield* until(server.restart());
     expect(yield* lineThat(toAnna, /missing/)).toBe('* messages may be missing (reconnected)');
     yield* untilStatus(second.health, '200');

@@ -6,7 +6,8 @@ import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { freePort, isServed } from '../support/process/coronet-command.ts';
+import { isServed } from '../support/process/coronet-command.ts';
+import { freePort } from '../support/process/free-port.ts';
 import { endProcesses, Process } from '../support/process/process.ts';
 import {
   ExamplePrograms,

@@ -2,7 +2,7 @@
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { freePort } from '../support/process/coronet-command.ts';
+import { freePort } from '../support/process/free-port.ts';
 import { endProcesses, Process } from '../support/process/process.ts';
 import { askLine } from '../support/process/worker-processes.ts';
 import { buildExamples } from './examples-build.ts';

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { transformSync } from 'esbuild';
 import { expect } from 'vitest';
 import type { Client } from '../support/process/coronet-command.ts';
-import { client, freePort, isServed } from '../support/process/coronet-command.ts';
+import { client, isServed } from '../support/process/coronet-command.ts';
+import { freePort } from '../support/process/free-port.ts';
 import { Process } from '../support/process/process.ts';
 import { ROOT } from './examples-build.ts';
 

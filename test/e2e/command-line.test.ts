@@ -5,7 +5,8 @@ import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { realBackends } from '../support/backends.ts';
-import { coronet, freePort, startEcho } from '../support/process/coronet-command.ts';
+import { coronet, startEcho } from '../support/process/coronet-command.ts';
+import { freePort } from '../support/process/free-port.ts';
 import type { Process } from '../support/process/process.ts';
 import { endProcesses, Process as Started } from '../support/process/process.ts';
 

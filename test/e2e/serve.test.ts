@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { realBackends } from '../support/backends.ts';
-import { coronet, freePort, isServed } from '../support/process/coronet-command.ts';
+import { coronet, isServed } from '../support/process/coronet-command.ts';
+import { freePort } from '../support/process/free-port.ts';
 import { endProcesses, Process, startNode } from '../support/process/process.ts';
 import {
   askLine,

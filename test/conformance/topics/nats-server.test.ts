@@ -8,13 +8,14 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { health } from '../../../src/health.ts';
 import type { Operation, SocketAddress } from '../../../src/index.ts';
-import { connect, group, listen, run, timeout, until } from '../../../src/index.ts';
+import { connect, group, run, timeout, until } from '../../../src/index.ts';
 import type { NatsOptions, Topics } from '../../../src/topics.ts';
 import { natsTopics, UnconfirmedError } from '../../../src/topics.ts';
 import type { ChatJournal } from '../../sim/campaigns/topics-chat.ts';
 import { chatWithServers, GATEWAYS } from '../../sim/campaigns/topics-chat.ts';
 import { NatsAccounts } from '../../support/nats/accounts.ts';
 import { NatsServer, withoutNatsServer } from '../../support/nats/server.ts';
+import { freePort } from '../../support/process/free-port.ts';
 import { endProcesses } from '../../support/process/process.ts';
 import { eventually, failure, receiveText } from '../../support/sockets.ts';
 import { CA, CLIENT, pem, SERVER } from '../../support/tls.ts';
@@ -257,13 +258,6 @@ async function startCluster(): Promise<readonly [NatsServer, NatsServer, NatsSer
   // Before, they do not forward messages.
   for (const server of [first, second, third]) await server.untilRoutes(2);
   return [first, second, third];
-}
-
-function freePort(): Promise<number> {
-  return run(function* () {
-    using listener = yield* listen('127.0.0.1:0');
-    return (listener.address as SocketAddress).port;
-  });
 }
 
 function access(): void {

@@ -1,5 +1,6 @@
 /** A nats-server for tests: the program of the Debian package, on a free port. */
 import { existsSync, readFileSync } from 'node:fs';
+import { freePort } from '../process/free-port.ts';
 import { Process } from '../process/process.ts';
 
 const PROGRAM = process.env['NATS_SERVER'] ?? '/usr/sbin/nats-server';
@@ -20,10 +21,9 @@ export class NatsServer {
     this.#args = args;
   }
 
-  /** Starts a server; `port` −1 is any free port. */
-  static async start(args: readonly string[] = [], port = -1): Promise<NatsServer> {
-    const { started, actual } = await launch(args, port);
-    return new NatsServer(started, actual, args);
+  static async start(args: readonly string[] = []): Promise<NatsServer> {
+    const port = await freePort();
+    return new NatsServer(await launch(args, port), port, args);
   }
 
   get address(): string {
@@ -56,16 +56,12 @@ export class NatsServer {
 
   /** Starts the server again, on the same port. */
   async restart(): Promise<void> {
-    this.#process = (await launch(this.#args, this.port)).started;
+    this.#process = await launch(this.#args, this.port);
   }
 }
 
-async function launch(
-  args: readonly string[],
-  port: number,
-): Promise<{ started: Process; actual: number }> {
+async function launch(args: readonly string[], port: number): Promise<Process> {
   const started = new Process(PROGRAM, ['-a', '127.0.0.1', '-p', String(port), ...args]);
-  const listening = /Listening for client connections on [\d.]+:(\d+)/;
   await started.until('nats-server is ready', () => started.stderr.includes('Server is ready'));
-  return { started, actual: Number(listening.exec(started.stderr)?.[1]) };
+  return started;
 }

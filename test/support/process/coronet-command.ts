@@ -1,9 +1,10 @@
 /** The `coronet` command as a user starts it, and clients that a user may have. */
 import { existsSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from './free-port.ts';
 import { Process, startNode } from './process.ts';
 
 /** Starts `coronet ARGS` from dist/. */
@@ -33,15 +34,6 @@ export async function startEcho(...args: readonly string[]): Promise<Echo> {
   process.stdout = '';
   process.stderr = '';
   return { process, port };
-}
-
-/** Returns a port that is free at the moment. */
-export async function freePort(host = '127.0.0.1'): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, host, resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** True if a server accepts connections at `port`. */
