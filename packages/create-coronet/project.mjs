@@ -41,13 +41,25 @@ export function createProject(folder, template) {
     throw new ProjectError(`${folder} exists, and is not a folder`);
   }
   const files = filesOf(name, template);
-  const taken = [...files.keys()].filter((path) => existsSync(join(folder, path)));
-  if (taken.length > 0) throw new ProjectError(`${folder} contains ${taken.join(', ')} already`);
+  const taken = [...files.keys()].flatMap((path) => takenPath(folder, path));
+  if (taken.length > 0)
+    throw new ProjectError(`${folder} contains ${[...new Set(taken)].join(', ')} already`);
   for (const [path, text] of files) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), text, { flag: 'wx' });
   }
   return [...files.keys()];
+}
+
+/** What prevents that `path` is created: the file, or a file in the place of one of its folders. */
+function takenPath(folder, path) {
+  if (existsSync(join(folder, path))) return [path];
+  const parents = [];
+  for (let at = dirname(path); at !== '.'; at = dirname(at)) parents.push(at);
+  return parents.filter((parent) => {
+    const stats = statSync(join(folder, parent), { throwIfNoEntry: false });
+    return stats !== undefined && !stats.isDirectory();
+  });
 }
 
 /** The rest of a sentence that begins with the name, or '' if npm accepts the name. */

@@ -70,7 +70,7 @@ export async function run(args: readonly string[]): Promise<void> {
   if (values['help'] === true) return void process.stdout.write(HELP);
   const input = { file: fileOf(words), flags: flagsOf(values) };
   const workers = readWorkers(values);
-  const files = filesOf(values);
+  const files = filesOf(values, input.file);
   const isJson = values['json'] === true;
   const print = isJson ? divertOutput() : (text: string) => void process.stdout.write(text);
   const runner = await loadBlockRunner(input);

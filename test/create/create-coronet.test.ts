@@ -109,6 +109,15 @@ describe('create-coronet', () => {
     expect(readFileSync(join(folder, 'my-app/package.json'), 'utf8')).toBe('mine');
   });
 
+  test('writes nothing if a file is in the place of a folder of the template', () => {
+    mkdirSync(join(folder, 'my-app'));
+    writeFileSync(join(folder, 'my-app/src'), 'mine');
+    const { status, stderr } = create('my-app');
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/my-app contains src already\n$/);
+    expect(readdirSync(join(folder, 'my-app'))).toEqual(['src']);
+  });
+
   test('keeps other files of a folder that exists', () => {
     mkdirSync(join(folder, 'my-app'));
     writeFileSync(join(folder, 'my-app/notes.txt'), 'mine');

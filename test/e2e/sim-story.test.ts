@@ -1,7 +1,7 @@
 /** `coronet sim --report`: the story of a run, read as a file and drawn by a browser. */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Chromium, withoutChromium } from '../support/chromium.ts';
 import { coronet } from '../support/process/coronet-command.ts';
@@ -182,6 +182,16 @@ describe('coronet sim --report', () => {
     expect((await started.exit).code).toBe(2);
     expect(started.stderr).toMatch(/^coronet: Expected --report and --trace to be two files/);
     expect(existsSync(file)).toBe(false);
+  });
+});
+
+describe('coronet sim', () => {
+  it.each(['--report', '--trace'])('rejects the scenario as the file of %s', async (option) => {
+    const quiet = moduleOf('quiet.mjs', QUIET);
+    const started = coronet('sim', quiet, option, `${folder}/./${basename(quiet)}`);
+    expect((await started.exit).code).toBe(2);
+    expect(started.stderr).toMatch(/^coronet: --\w+ would overwrite the scenario/);
+    expect(readFileSync(quiet, 'utf8')).toBe(QUIET);
   });
 });
 

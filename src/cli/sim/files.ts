@@ -1,5 +1,5 @@
 /** The files of `coronet sim`: the story of a run (--report) and its trace (--trace). */
-import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { CommandError, CommandUsageError } from '../errors.ts';
 import type { OptionValues } from '../options.ts';
@@ -15,9 +15,10 @@ export interface Files {
   readonly trace: string | undefined;
 }
 
-/** Throws CommandUsageError unless the files can be created. */
-export function filesOf(values: OptionValues): Files {
-  const files = { report: readPath(values, 'report'), trace: readPath(values, 'trace') };
+/** Throws CommandUsageError unless the files can be created without loss of `scenarioFile`. */
+export function filesOf(values: OptionValues, scenarioFile: string): Files {
+  const pathOf = (name: string): string | undefined => readPath(values, name, scenarioFile);
+  const files = { report: pathOf('report'), trace: pathOf('trace') };
   const { report, trace } = files;
   if (report !== undefined && trace !== undefined && resolve(report) === resolve(trace)) {
     throw new CommandUsageError('Expected --report and --trace to be two files.');
@@ -25,7 +26,7 @@ export function filesOf(values: OptionValues): Files {
   return files;
 }
 
-function readPath(values: OptionValues, name: string): string | undefined {
+function readPath(values: OptionValues, name: string, scenarioFile: string): string | undefined {
   const path = values[name];
   if (path === undefined) return undefined;
   const text = String(path);
@@ -37,7 +38,14 @@ function readPath(values: OptionValues, name: string): string | undefined {
   if (existsSync(text) && statSync(text).isDirectory()) {
     throw new CommandUsageError(`Expected --${name} to be a file, '${text}' is a folder.`);
   }
+  if (isSameFile(text, scenarioFile)) {
+    throw new CommandUsageError(`--${name} would overwrite the scenario '${scenarioFile}'.`);
+  }
   return text;
+}
+
+function isSameFile(first: string, second: string): boolean {
+  return existsSync(first) && existsSync(second) && realpathSync(first) === realpathSync(second);
 }
 
 /** The run that the files show. */
