@@ -194,7 +194,7 @@ export class ReaderBuffer {
    * bytes; 0: end of file; −1: would block.
    */
   receive(socket: Socket, wanted: number): number {
-    if (this.#end > this.#first) return this.#append(socket, wanted);
+    if (this.#end > this.#first()) return this.#append(socket, wanted);
     const data = socket.receive(MAX_PER_RECEIVE);
     if (data === undefined) return -1;
     this.#replace(data, null);
@@ -204,7 +204,7 @@ export class ReaderBuffer {
 
   /** Called before a wait, which may be long: releases memory much larger than its bytes. */
   shrink(): void {
-    const kept = this.#end - this.#first;
+    const kept = this.#end - this.#first();
     if (kept === 0 || kept >= COPY_BELOW) return;
     if (this.#memory === null || this.#memory.length > SHRINK_ABOVE) this.#copyOut(0);
   }
@@ -239,13 +239,13 @@ export class ReaderBuffer {
   }
 
   /** The first byte that must be kept. */
-  get #first(): number {
+  #first(): number {
     return this.#mark < 0 ? this.#start : this.#mark;
   }
 
   /** Copies the bytes into memory of this buffer, with `room` after them. */
   #copyOut(room: number): void {
-    const first = this.#first;
+    const first = this.#first();
     const taken = this.#start - first;
     const kept = this.#end - first;
     const memory = Buffer.allocUnsafe(kept + room);

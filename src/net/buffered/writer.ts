@@ -173,7 +173,7 @@ export class Writer {
   /** True if `length` more bytes may wait. @internal */
   hasRoom(length: number): boolean {
     return (
-      this.#most + length <= this.#highWaterMark || this.buffered + length <= this.#highWaterMark
+      this.#most() + length <= this.#highWaterMark || this.buffered + length <= this.#highWaterMark
     );
   }
 
@@ -292,14 +292,14 @@ export class Writer {
   #join(text: string): boolean {
     const length = this.#text.length + text.length;
     if (length > MAX_TEXT) return false;
-    if (this.#most + text.length * BYTES_PER_CHARACTER > this.#highWaterMark) return false;
+    if (this.#most() + text.length * BYTES_PER_CHARACTER > this.#highWaterMark) return false;
     this.#text += text;
     this.#lastFlushFailed = false;
     return true;
   }
 
   /** At least the number of bytes in `buffered`, which encodes the text. */
-  get #most(): number {
+  #most(): number {
     return this.#waiting + this.#flushing.length + this.#text.length * BYTES_PER_CHARACTER;
   }
 
