@@ -11,12 +11,14 @@ export function bytesOf(data: Uint8Array | string): Uint8Array {
   return data;
 }
 
+const encoder = new TextEncoder();
+
 /**
- * Writes `text`, which has `length` bytes in UTF-8, into `memory` from `at` on. As many bytes as
- * characters mean ASCII, for which 'latin1' is the same and takes half of the time.
+ * Writes `text` as UTF-8 to the beginning of `memory`, which has room for it. Returns the number of
+ * bytes. `memory.write` takes longer, and so does `Buffer.byteLength` before it.
  */
-export function writeText(memory: Buffer, at: number, text: string, length: number): void {
-  memory.write(text, at, length, length === text.length ? 'latin1' : 'utf8');
+export function writeText(memory: Uint8Array, text: string): number {
+  return encoder.encodeInto(text, memory).written;
 }
 
 /** As `checkBytes`, for an argument that may be a text, and is none. */

@@ -123,7 +123,7 @@ export class ReaderBuffer {
 
   /** The first `count` bytes as text. Invalid UTF-8 becomes U+FFFD. */
   text(count: number): string {
-    return this.#bytes.toString('utf8', this.#start, this.#start + count);
+    return this.#bytes.toString(undefined, this.#start, this.#start + count);
   }
 
   /**
@@ -154,7 +154,7 @@ export class ReaderBuffer {
     const last = this.#bytes.lastIndexOf(LINE_FEED, Math.min(this.#end, start + MAX_DECODED) - 1);
     if (last < start) return;
     this.#decodedTo = last + 1;
-    const text = this.#bytes.toString('utf8', start, last + 1);
+    const text = this.#bytes.toString(undefined, start, last + 1);
     if (text.length !== last + 1 - start) return;
     this.#decoded = text;
     this.#decodedFrom = start;

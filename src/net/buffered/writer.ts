@@ -37,6 +37,11 @@ class Chunk {
     this.#memory = this.bytes.buffer;
   }
 
+  /** The bytes from `from` on. */
+  room(from: number): Uint8Array {
+    return from === 0 ? this.bytes : this.slice(from, this.bytes.length);
+  }
+
   slice(from: number, to: number): Uint8Array {
     return new Slice(this.#memory, from, to - from);
   }
@@ -308,7 +313,12 @@ export class Writer {
     const text = this.#text;
     if (text === '') return;
     this.#text = '';
-    this.#add(text, Buffer.byteLength(text));
+    const most = text.length * BYTES_PER_CHARACTER;
+    if (most > FIRST_CHUNK) return this.#add(text, Buffer.byteLength(text));
+    this.#makeRoom(most);
+    const length = writeText(this.#chunk.room(this.#to), text);
+    this.#to += length;
+    this.#waiting += length;
   }
 
   #add(data: Uint8Array | string, length: number): void {
@@ -323,9 +333,8 @@ export class Writer {
 
   #copy(data: Uint8Array | string, length: number): void {
     this.#makeRoom(length);
-    const { bytes } = this.#chunk;
-    if (typeof data !== 'string') bytes.set(data, this.#to);
-    else writeText(bytes, this.#to, data, length);
+    if (typeof data === 'string') writeText(this.#chunk.room(this.#to), data);
+    else this.#chunk.bytes.set(data, this.#to);
     this.#to += length;
   }
 

@@ -116,7 +116,7 @@ class LinesEncoder implements Encoder<string, string> {
     const text = payloads.length === 1 ? (payloads[0] as string) : payloads.join('\n');
     const length = Buffer.byteLength(text);
     const memory = Buffer.allocUnsafe(length + 1);
-    writeText(memory, 0, text, length);
+    writeText(memory, text);
     memory[length] = LINE_FEED;
     return memory;
   }
