@@ -71,7 +71,7 @@ export class ReaderBuffer {
 
   /** False: the held bytes were detached together with bytes that were returned before. */
   get intact(): boolean {
-    return this.#bytes.length === this.#end;
+    return this.#bytes.byteLength === this.#end;
   }
 
   /** The byte at `index`, relative to the first held byte. */

@@ -228,7 +228,7 @@ export class Pieces {
   get intact(): boolean {
     let length = 0;
     for (let i = this.#next; i < this.#list.length; i++) {
-      length += (this.#list[i] as Uint8Array).length;
+      length += (this.#list[i] as Uint8Array).byteLength;
     }
     return length === this.#length;
   }
