@@ -51,7 +51,7 @@ export function createProject(folder, template) {
   return [...files.keys()];
 }
 
-/** What prevents that `path` is created: the file, or a file in the place of one of its folders. */
+/** Paths that prevent the creation of `path`: itself, or a file in the place of a folder. */
 function takenPath(folder, path) {
   if (existsSync(join(folder, path))) return [path];
   const parents = [];

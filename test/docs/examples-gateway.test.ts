@@ -135,7 +135,7 @@ describe.skipIf(withoutNatsServer !== undefined)(`examples/gateway${reason}`, ()
     expect(yield* lineThat(toBen, /yet/)).toBe('anna: Not yet.');
     yield* until(server.kill());
     yield* untilStatus(first.health, '503');
-    yield* sleep(2 * PRESENCE_MS); // The sessions are informed also if nobody is present any more.
+    yield* sleep(2 * PRESENCE_MS); // The sessions are informed also after all members have expired.
     yield* until(server.restart());
     expect(yield* lineThat(toAnna, /missing/)).toBe('* messages may be missing (reconnected)');
     yield* untilStatus(second.health, '200');

@@ -1,6 +1,6 @@
 /**
- * Ports for servers that are started by number. The kernel gives ports from 32768 to clients and to
- * servers at port 0, so one of those may be taken again before a server listens or restarts.
+ * Ports for servers that are started by number. From 32768 on the kernel selects ports for clients
+ * and for servers at port 0, so one of those may be used again before a server listens or restarts.
  */
 import { createServer } from 'node:net';
 
