@@ -193,6 +193,11 @@ int32_t socket_send(int fd, const uint8_t *data, size_t length) {
   return sent_or_error(sent);
 }
 
+static int32_t send_on(Slot *slot, struct iovec *piece) {
+  if (slot->tls == NULL) return socket_send(slot->fd, piece->iov_base, piece->iov_len);
+  return tls_send(slot, piece, 1);
+}
+
 /* send(handle, data: Uint8Array): the number of bytes sent, or an errno */
 napi_value coronet_send(napi_env env, napi_callback_info info) {
   Call call;
@@ -201,11 +206,48 @@ napi_value coronet_send(napi_env env, napi_callback_info info) {
   size_t length = 0;
   if (!call_begin(env, info, 2, &call) || !call_int(&call, 0, &handle)) return NULL;
   if (!call_bytes(&call, 1, &data, &length)) return NULL;
-  const Slot *slot = stream_find(call.environment, handle);
+  Slot *slot = stream_find(call.environment, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
-  if (slot->tls == NULL) return call_result(&call, socket_send(slot->fd, data, length));
   struct iovec piece = {.iov_base = data, .iov_len = length};
-  return call_result(&call, tls_send(slot, &piece, 1));
+  return call_result(&call, send_on(slot, &piece));
+}
+
+/* Reads the first `count` elements of argument 2. False: an exception is pending. */
+static bool pieces_of(Call *call, int32_t count, struct iovec *pieces) {
+  for (int32_t i = 0; i < count; i += 1) {
+    napi_value element = NULL;
+    struct iovec *next = &pieces[i];
+    if (napi_get_element(call->env, call->values[2], (uint32_t)i, &element) != napi_ok ||
+        napi_get_buffer_info(call->env, element, &next->iov_base, &next->iov_len) != napi_ok) {
+      return call_wrong(call, 2, "an array of Uint8Arrays");
+    }
+  }
+  return true;
+}
+
+/*
+ * sendEach(batch: Int32Array, count, data: Uint8Array[]): sends data[i] to the socket with the
+ * handle batch[2 * i], i < count, and stores in batch[2 * i + 1] what send would have returned. The
+ * array must be a plain one: reading its elements runs no JavaScript.
+ */
+napi_value coronet_send_each(napi_env env, napi_callback_info info) {
+  Call call;
+  int32_t count = 0;
+  int32_t *batch = NULL;
+  size_t length = 0;
+  struct iovec pieces[MAX_PIECES];
+  if (!call_begin(env, info, 3, &call) || !call_int32_array(&call, 0, &batch, &length)) return NULL;
+  if (!call_int(&call, 1, &count)) return NULL;
+  if (count < 0 || count > MAX_PIECES || (size_t)count > length / 2) {
+    call_wrong(&call, 1, "at most MAX_PIECES and within the batch");
+    return NULL;
+  }
+  if (!pieces_of(&call, count, pieces)) return NULL;
+  for (int32_t i = 0; i < count; i += 1) {
+    Slot *slot = stream_find(call.environment, batch[2 * i]);
+    batch[2 * i + 1] = slot == NULL ? -EBADF : send_on(slot, &pieces[i]);
+  }
+  return call_result(&call, 0);
 }
 
 /*

@@ -41,7 +41,7 @@
 #include <sys/un.h>
 
 /* Increases with every change of an exported function, so that a stale build is not loaded. */
-#define CORONET_ABI 13
+#define CORONET_ABI 14
 
 /*
  * Numbers that JavaScript also uses. addon.c exports them under these names as `constants`. They
@@ -270,6 +270,7 @@ void environment_release(Environment *environment);
   F(peer, coronet_peer) \
   F(recv, coronet_recv) \
   F(recvEach, coronet_recv_each) \
+  F(sendEach, coronet_send_each) \
   F(discard, coronet_discard) \
   F(send, coronet_send) \
   F(sendv, coronet_sendv) \

@@ -423,6 +423,11 @@ export class Scheduler {
     });
   }
 
+  /** Tasks in the run queue. */
+  get readyTasks(): number {
+    return this.#queue.length;
+  }
+
   get steps(): number {
     return this.#steps;
   }

@@ -50,6 +50,17 @@ export function mustPause(): boolean {
 }
 
 /**
+ * True if the running task may wait for its send to be carried out together with those of other
+ * tasks: some are ready, and this step did not follow a pause or such a wait. So a task that sends
+ * to many sockets waits once for each 128 operations.
+ */
+export function mayWaitForSends(): boolean {
+  const { task } = current;
+  if (task === null || task.scheduler.readyTasks === 0) return false;
+  return task.wait !== undefined && task.wait[0] !== 'send';
+}
+
+/**
  * The checkpoint rule for an operation that drives another one, such as `timeout`. It counts when
  * it has completed (`task.countOperation`), so that the operation inside has the whole budget.
  */

@@ -164,6 +164,11 @@ export interface Addon {
   /** Discards the bytes in the receive queue. */
   discard(handle: number): number;
   send(handle: number, data: Uint8Array): number;
+  /**
+   * As `send`, of data[i] to each handle batch[2 * i], i < count ≤ MAX_PIECES; the result is in
+   * batch[2 * i + 1].
+   */
+  sendEach(batch: Int32Array, count: number, data: readonly Uint8Array[]): void;
   /** Sends at most MAX_PIECES of the pieces. */
   sendv(handle: number, pieces: readonly Uint8Array[]): number;
   /** how: 0 receive, 1 send, 2 both */
@@ -262,7 +267,7 @@ export interface AddonFile {
 }
 
 /** CORONET_ABI of native/coronet.h. */
-const ADDON_ABI = 13;
+const ADDON_ABI = 14;
 
 let cached: LoadedAddon | undefined;
 

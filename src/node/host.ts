@@ -13,6 +13,7 @@
  *     pump:
  *       repeat
  *         repeat         run up to 32 steps; before each batch, fire the deadlines that have passed
+ *           when no task is ready: carry out the queued sends, which wakes their tasks
  *         until no task is ready, or 256 steps or 0.5 ms are over
  *         if 2 ms are over: stop
  *         if no task is ready after fewer than 4 steps: stop
@@ -186,7 +187,8 @@ export class NodeHost implements SchedulerHost, NetworkOwner, LoopObserver {
     this.#stride = 1;
     for (;;) {
       const stepsBefore = scheduler.steps;
-      const idle = this.#runUntilPoll(scheduler, now);
+      const ranAll = this.#runUntilPoll(scheduler, now);
+      const idle = !this.#sendQueued() && ranAll;
       now = clock();
       this.#noteReading(scheduler, now);
       if (now - started > scheduler.longestMs) scheduler.longestMs = now - started;
@@ -203,7 +205,7 @@ export class NodeHost implements SchedulerHost, NetworkOwner, LoopObserver {
     const maxSteps = scheduler.steps + POLL_STEPS;
     let nextReading = scheduler.steps + this.#stride;
     let last = since;
-    while (scheduler.turn(this.#stride) === 0) {
+    while (scheduler.turn(this.#stride) === 0 || this.#sendQueued()) {
       if (scheduler.steps < nextReading) continue;
       const now = clock();
       this.#noteReading(scheduler, now);
@@ -225,6 +227,11 @@ export class NodeHost implements SchedulerHost, NetworkOwner, LoopObserver {
     const factor = POLL_MS / 4 / ms;
     if (factor < 0.5) this.#stride = Math.max(1, Math.floor(this.#stride * factor));
     else if (factor > 2) this.#stride = Math.min(MAX_STRIDE, this.#stride << 1);
+  }
+
+  /** True: sends were carried out, so tasks are ready. */
+  #sendQueued(): boolean {
+    return this.network?.sendQueued !== undefined && this.network.sendQueued() > 0;
   }
 
   /** The number of sockets with events; −1: only libuv can report events. */

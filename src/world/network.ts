@@ -104,6 +104,13 @@ export interface Network {
   poll(): number;
 
   /**
+   * Carries out the queued sends (`Transport.queueSend`) and returns their number. The host calls
+   * it when no task is ready, and before it returns control to the event loop of the process;
+   * `poll()` does the same first. Absent: no send is queued.
+   */
+  sendQueued?(): number;
+
+  /**
    * Milliseconds after which every connection and byte that has arrived by now has been reported.
    * 0: `poll()` reports all of them.
    */
@@ -286,6 +293,13 @@ export interface Transport extends Readiness {
    *  The caller may change `data` when the call has returned. Throws EPIPE after
    *  `shutdown('send')` and after the peer has closed. */
   trySend(data: Uint8Array): number;
+
+  /**
+   * Queues a send of `data`, to be carried out together with those of other tasks. True: the caller
+   * waits for 'send' and does not change `data`; the next `trySend`, of the same data, returns the
+   * result. Any other call first carries the send out. False: use `trySend`. Absent: as false.
+   */
+  queueSend?(data: Uint8Array): boolean;
 
   /** Sends a part of the concatenation of `chunks`, as `trySend` does. Looks at no more than the
    *  first 64 chunks. Empty chunks are legal. */

@@ -37,7 +37,7 @@ import { clientFrame, OPCODE, serverFrame } from './frame.ts';
 import { IncomingFrames } from './incoming.ts';
 import { KEY_SIZE } from './mask.ts';
 import type { ConnectionSettings } from './options.ts';
-import { SendMessage } from './send-message.ts';
+import { QUEUED, SendMessage } from './send-message.ts';
 
 /** The maximum size of the reason in a close frame: 125 bytes without the code. */
 const MAX_REASON = 123;
@@ -171,25 +171,53 @@ export class WebSocketConnection implements Disposable {
   /** @internal */
   sendNow(frame: readonly Uint8Array[]): number {
     const { socket } = this;
-    if (this.#sending.locked || socket.sending !== null) return 0;
+    if (this.#sending.locked || socket.isSending) return 0;
     if (frame.length > 1 || this.#control.length > 0 || this.#pong !== null) return 0;
     if (this.#closeSent) throw alreadyClosed(socket);
-    return socket.trySend(frame[0] as Uint8Array);
+    const bytes = frame[0] as Uint8Array;
+    if (!socket.queueSend(bytes)) return socket.trySend(bytes);
+    this.#sending.tryAcquire();
+    return QUEUED;
+  }
+
+  /** @internal */
+  takeQueued(frame: readonly Uint8Array[]): number {
+    const { socket } = this;
+    const bytes = frame[0] as Uint8Array;
+    let sent = 0;
+    try {
+      sent = socket.transmit(bytes);
+      if (sent === bytes.length) socket.sendCompleted();
+    } finally {
+      if (sent === 0 || sent === bytes.length) this.#release();
+    }
+    return sent;
+  }
+
+  /** @internal */
+  cutAfter(sent: number): void {
+    if (sent === 0) return;
+    this.socket.tear(sent);
+    this.#release();
+  }
+
+  #release(): void {
+    this.#sending.release();
+    this.#sendControl();
   }
 
   /** @internal */
   *sendRest(frame: readonly Uint8Array[], sent: number): Generator<Wait, void> {
     if (sent === 0) return yield* this.#sendFrame(frame);
-    // The lock is free, as it was in `sendNow`, in the same step.
-    this.#sending.tryAcquire();
+    // The lock is free, as in `sendNow`, in the same step, or it is held since the send was queued.
+    if (!this.#sending.ownedByCaller) this.#sending.tryAcquire();
     try {
       yield* this.socket.sendAll((frame[0] as Uint8Array).subarray(sent));
     } catch (error) {
       if (!this.socket.torn) this.socket.tear(sent);
       throw error;
     } finally {
-      this.#sending.release();
-      this.#sendControl();
+      this.#release();
     }
   }
 
@@ -206,8 +234,7 @@ export class WebSocketConnection implements Disposable {
         throw error;
       }
     } finally {
-      lock.release();
-      this.#sendControl();
+      this.#release();
     }
   }
 
@@ -394,7 +421,7 @@ export class WebSocketConnection implements Disposable {
 
   /** Invariant 3. */
   #sendControl(): void {
-    if (this.#sending.locked || this.socket.sending !== null) return;
+    if (this.#sending.locked || this.socket.isSending) return;
     for (let due = this.#takeControl(); due.length > 0; due = this.#takeControl()) {
       const bytes = Buffer.concat(due);
       let count: number;

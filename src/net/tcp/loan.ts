@@ -24,7 +24,11 @@ export function borrow(transport: Transport, max: number): Buffer | undefined {
 
 /** `data`, or a copy if it is on loan. For operations that keep `data` while their task waits. */
 export function keep(data: Uint8Array): Uint8Array {
-  return lent !== null && data.buffer === lent.buffer ? Buffer.from(data) : data;
+  return isLent(data) ? Buffer.from(data) : data;
+}
+
+export function isLent(data: Uint8Array): boolean {
+  return lent !== null && data.buffer === lent.buffer;
 }
 
 function borrowCopy(transport: Transport, max: number): Buffer | undefined {

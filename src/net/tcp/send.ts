@@ -22,13 +22,14 @@ export abstract class Send<T, S extends Socket | Datagram> extends ReusableOpera
   next(): IteratorResult<Wait, T> {
     const { socket } = this;
     if (this.state === 'driven') {
-      if (socket.sending !== null) return this.throw(busySocket('send', socket.name));
+      if (socket.isSending) return this.throw(busySocket('send', socket.name));
       this.state = 'begun';
       socket.sending = this;
       if (mustPause()) {
         this.keepData();
         return PAUSE;
       }
+      if (this.queue()) return sendWait(socket.transport);
     }
     let complete: boolean;
     try {
@@ -40,6 +41,11 @@ export abstract class Send<T, S extends Socket | Datagram> extends ReusableOpera
     if (complete) return this.finish(this.result());
     this.keepData();
     return sendWait(socket.transport);
+  }
+
+  /** True: the first attempt is queued, and `attempt` takes its result. */
+  protected queue(): boolean {
+    return false;
   }
 
   /** One attempt, or several while they make progress. True: the send is complete. */
@@ -113,7 +119,13 @@ export class SendSome extends StreamSend<number> {
   }
 }
 
-/** `sendAll`: all bytes, in as many attempts as it takes. */
+/**
+ * `sendAll`: all bytes, in as many attempts as it takes.
+ *
+ * While other tasks are ready, the first attempt is queued, and the task waits for its result.
+ * Nothing depends on that, because whatever could notice it carries out the send first: another
+ * operation on the socket (`finishQueued`), a cancellation, a close (the transport).
+ */
 export class SendAll extends StreamSend<void> {
   protected get call(): string {
     return 'socket.sendAll(data)';
@@ -123,6 +135,10 @@ export class SendAll extends StreamSend<void> {
   private data: Uint8Array;
   /** The expected length of `data`: another one means that its memory has changed. */
   private left: number;
+  /** True: the transport has the result of the first attempt, or will have it. */
+  private queued = false;
+  /** The error of a send that `finishQueued` has ended. */
+  private failure: unknown = undefined;
 
   constructor(socket: Socket, data: Uint8Array) {
     super(socket);
@@ -131,7 +147,46 @@ export class SendAll extends StreamSend<void> {
     noteMade(this);
   }
 
+  override next(): IteratorResult<Wait, void> {
+    return this.state === 'idle' ? this.ended() : super.next();
+  }
+
+  /** A queued send has happened, so its result has precedence over a cancellation. */
+  override throw(error: unknown): IteratorResult<Wait, void> {
+    return this.finishQueued() || this.state === 'idle' ? this.ended() : super.throw(error);
+  }
+
+  override return(value?: unknown): IteratorResult<Wait, void> {
+    this.finishQueued();
+    return super.return(value);
+  }
+
+  /** Ends a send whose only attempt is queued. Returns false if it has more bytes to send. */
+  finishQueued(): boolean {
+    if (!this.queued) return false;
+    try {
+      if (!this.attempt()) return false;
+    } catch (error) {
+      this.failed(error);
+      this.failure = error;
+    }
+    this.settle(this.failure === undefined);
+    return true;
+  }
+
+  /** The result, after `finishQueued`. */
+  private ended(): IteratorResult<Wait, void> {
+    if (this.failure !== undefined) throw this.failure;
+    return { done: true, value: undefined };
+  }
+
+  protected override queue(): boolean {
+    this.queued = this.socket.queueSend(this.data);
+    return this.queued;
+  }
+
   protected attempt(): boolean {
+    if (this.queued) this.takeQueued();
     if (this.data.byteLength !== this.left) throw this.failChanged(this.data);
     while (this.data.length > 0) {
       const count = this.socket.transmit(this.data);
@@ -142,6 +197,14 @@ export class SendAll extends StreamSend<void> {
       this.left = this.data.length;
     }
     return true;
+  }
+
+  private takeQueued(): void {
+    this.queued = false;
+    this.sent = this.socket.transmit(this.data);
+    if (this.data.byteLength !== this.left) return;
+    this.data = this.data.subarray(this.sent);
+    this.left = this.data.length;
   }
 
   protected result(): void {}

@@ -19,7 +19,7 @@ import type { Selectable } from '../../kernel/case.ts';
 import type { Operation, Wait } from '../../kernel/operation.ts';
 import { Lazy } from '../../kernel/operation.ts';
 import type { Pollable, Readiness } from '../../kernel/readiness.ts';
-import { chargeBytes, checkpoint } from '../../kernel/waits.ts';
+import { chargeBytes, checkpoint, mayWaitForSends } from '../../kernel/waits.ts';
 import { checkInteger, wrongType } from '../../support/checks.ts';
 import type { Transport } from '../../world/network.ts';
 import type { TlsInfo } from '../../world/tls.ts';
@@ -32,13 +32,15 @@ import { bytesOf, checkBytes } from '../bytes.ts';
 import { alreadyTls, busySocket, closedSocket, plainBytes, TornError } from '../errors.ts';
 import type { StartTlsOptions, UpgradePlan } from '../tls/start-tls.ts';
 import { planUpgrade, TlsUpgrade } from '../tls/start-tls.ts';
-import { borrow } from './loan.ts';
+import { borrow, isLent } from './loan.ts';
 import { ReceiveBuffer, ReceiveInto } from './receive.ts';
 import { SendAll, SendSome, SendVector } from './send.ts';
 import { ConfigurableSocket } from './socket-options.ts';
 
 /** The default `max` of a receive. */
 const DEFAULT_MAX_RECEIVE = 65536;
+/** The most bytes that are queued: a long message is worth a system call of its own. */
+const MAX_QUEUED = 4096;
 
 /**
  * A connection; created by `connect` and by `Listener.accept`.
@@ -204,7 +206,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
    */
   trySend(data: Uint8Array | string): number {
     const bytes = bytesOf(data);
-    if (this.sending !== null) throw busySocket('send', this.name);
+    if (this.isSending) throw busySocket('send', this.name);
     if (this.#writer !== null) this.#writer.checkEmpty();
     const count = bytes.length === 0 ? 0 : this.transmit(bytes);
     if (count > 0) this.sendCompleted();
@@ -278,7 +280,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
     if (this.#closed) throw closedSocket(name);
     if (this.tls !== undefined) throw alreadyTls(name);
     if (this.receiving !== null || transport.recvWaiter !== null) throw busySocket('receive', name);
-    if (this.sending !== null || transport.sendWaiter !== null) throw busySocket('send', name);
+    if (this.isSending || transport.sendWaiter !== null) throw busySocket('send', name);
     if (this.#tornAt >= 0) throw new TornError(name, this.#tornAt);
     this.checkDriven();
     // Before the first exchange, what a task has peeked at is the beginning of the handshake.
@@ -387,6 +389,19 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
     return this.noteSent(this.transport.trySend(data));
   }
 
+  /** True: the send is queued, and `transmit` will return its result. @internal */
+  queueSend(data: Uint8Array): boolean {
+    if (data.length === 0 || data.length > MAX_QUEUED || !mayWaitForSends()) return false;
+    if (this.#tornAt >= 0 || isLent(data)) return false;
+    return this.transport.queueSend?.(data) === true;
+  }
+
+  /** True: an operation is sending. One that is only queued is carried out first. @internal */
+  get isSending(): boolean {
+    if (this.sending instanceof SendAll) this.sending.finishQueued();
+    return this.sending !== null;
+  }
+
   /** One attempt to send several pieces, counted. @internal */
   transmitv(chunks: readonly Uint8Array[]): number {
     if (this.#tornAt >= 0) throw new TornError(this.name, this.#tornAt);
@@ -436,7 +451,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   /** Throws if a send would overtake bytes of the writer. A flush in progress is ERR_BUSY instead.
    *  @internal */
   checkUnflushed(): void {
-    if (this.#writer !== null && this.sending === null) this.#writer.checkEmpty();
+    if (this.#writer !== null && !this.isSending) this.#writer.checkEmpty();
   }
 
   /** For a receive: sends the bytes of an `autoFlush` writer that are due. False: the network does

@@ -160,6 +160,11 @@ export class Datagram implements Pollable, Disposable {
 
   // ---- sending ----
 
+  /** @internal */
+  get isSending(): boolean {
+    return this.sending !== null;
+  }
+
   /**
    * Sends `data` as one datagram: it may be empty, and has at most 65507 bytes for an IPv4 address.
    * A return does not mean that it arrived. A name is looked up each time, and the first usable

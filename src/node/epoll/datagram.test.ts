@@ -13,6 +13,7 @@ import { DatagramArena, MAX_BATCH, openDatagram } from './datagram.ts';
 import { LoanMemory } from './loan-memory.ts';
 import { ReceiveBatch } from './receive-batch.ts';
 import { EAGAIN, EPOLLERR, EPOLLIN, EPOLLOUT } from './registry.ts';
+import { SendBatch } from './send-batch.ts';
 import { Slabs } from './slab.ts';
 
 const AT: Endpoint = { host: '127.0.0.1', port: 0, family: 4 };
@@ -65,6 +66,7 @@ function makeSocket(maxLength = 100) {
     slabs,
     loan: new LoanMemory(),
     batch: new ReceiveBatch(addon as unknown as Addon, slabs, 1),
+    sends: new SendBatch(addon as unknown as Addon, 1),
     arena: new DatagramArena(addon as unknown as Addon),
     lingering: new Set<never>(),
     add() {},

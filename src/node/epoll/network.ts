@@ -77,6 +77,7 @@ import { adoptListener, EpollListener, openListener } from './listener.ts';
 import { LoanMemory } from './loan-memory.ts';
 import { ReceiveBatch } from './receive-batch.ts';
 import type { Registered, Registry } from './registry.ts';
+import { SendBatch } from './send-batch.ts';
 import { Slabs } from './slab.ts';
 import { clientContext, clientRole } from './tls/client.ts';
 import type { TlsEngine } from './tls/engine.ts';
@@ -123,6 +124,7 @@ class EpollNetwork extends NodeNetwork implements Network, Registry {
   readonly slabs: Slabs = new Slabs();
   readonly loan: LoanMemory = new LoanMemory();
   readonly batch: ReceiveBatch;
+  readonly sends: SendBatch;
   readonly #poller: number;
   /** The slot index in a handle. */
   readonly #slotMask: number;
@@ -144,6 +146,7 @@ class EpollNetwork extends NodeNetwork implements Network, Registry {
     this.capabilities = { ...CAPABILITIES, options: addon.constants.SOCKET_OPTIONS };
     this.#slotMask = 2 ** addon.constants.INDEX_BITS - 1;
     this.batch = new ReceiveBatch(addon, this.slabs, MAX_EVENTS);
+    this.sends = new SendBatch(addon, MAX_EVENTS);
     const deliver = (): void => this.#deliver(); // Created once, not per wake-up.
     const poller = addon.createPoller(this.#events, (count) => {
       this.#eventCount = count;
@@ -241,8 +244,13 @@ class EpollNetwork extends NodeNetwork implements Network, Registry {
     throw new ClosedError('ERR_CLOSED', 'The network is closed: its run has ended');
   }
 
+  sendQueued(): number {
+    return this.sends.run();
+  }
+
   poll(): number {
     if (this.#closed) return 0;
+    this.sends.run();
     const count = Math.max(0, this.addon.poll(this.#poller));
     this.#eventCount = count;
     if (count > 0) this.#deliver();

@@ -5,6 +5,7 @@ import type { LingeringClose } from '../tls/lingering-close.ts';
 import type { DatagramArena } from './datagram.ts';
 import type { LoanMemory } from './loan-memory.ts';
 import type { ReceiveBatch } from './receive-batch.ts';
+import type { SendBatch } from './send-batch.ts';
 import type { Slabs } from './slab.ts';
 
 /** Event bits of epoll_ctl(2). */
@@ -44,6 +45,8 @@ export interface Registry {
   readonly loan: LoanMemory;
   /** Runs at the end of each delivery of events. */
   readonly batch: ReceiveBatch;
+  /** The queued sends. */
+  readonly sends: SendBatch;
   /** Created at first use. */
   readonly arena: DatagramArena;
   /** The closed TLS connections whose last bytes are not sent yet. */

@@ -21,6 +21,8 @@
  *     before they call the system, and closing with such bytes unread resets a TCP connection, as
  *     the system does for its own queue. (The peer of a Unix socket receives an ordinary end of
  *     file.)
+ *  4. While a send is queued, `canSend` is false, so that its task waits. The send is carried out
+ *     before the connection is shut down or closed, and its result is kept for the task.
  */
 import { ClosedError } from '../../kernel/errors.ts';
 import { Readiness } from '../../kernel/readiness.ts';
@@ -30,6 +32,7 @@ import { clientError, systemError } from '../system-error.ts';
 import type { BatchReceiver } from './receive-batch.ts';
 import type { Registered, Registry, TransportOrigin } from './registry.ts';
 import { EAGAIN, EBADF, EPOLLIN, RECV_EVENTS, SEND_EVENTS, TRAILING_EVENTS } from './registry.ts';
+import type { BatchSender } from './send-batch.ts';
 import { MIN_RECEIVE } from './slab.ts';
 
 const EPIPE = -32;
@@ -46,6 +49,10 @@ const EOPNOTSUPP = -95;
 
 const END_OF_FILE: Buffer = Buffer.alloc(0);
 const UNNAMED: Endpoint = { path: '' };
+
+/** Values of `#sent`, which otherwise is the result of a queued send. */
+const NOT_SENT = -1;
+const QUEUED = -2;
 
 type DirectionState = 'open' | 'connecting' | 'ended' | 'failed' | 'closed';
 
@@ -69,7 +76,10 @@ class Failures {
   pending = 0;
 }
 
-export class EpollTransport extends Readiness implements Transport, Registered, BatchReceiver {
+export class EpollTransport
+  extends Readiness
+  implements Transport, Registered, BatchReceiver, BatchSender
+{
   readonly handle: number;
   protected readonly registry: Registry;
   readonly #accepted: boolean;
@@ -83,6 +93,8 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   #batched: Buffer | null = null;
   /** The system may have more bytes after `#batched`. */
   #moreQueued = false;
+  /** The result of the queued send, until the task takes it. */
+  #sent = NOT_SENT;
   /** shutdown('recv') was called: incoming bytes are discarded. */
   #discarding = false;
   /** Accepted, or the connection attempt has succeeded. */
@@ -256,7 +268,46 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
 
   // ---- send ----
 
+  queueSend(data: Uint8Array): boolean {
+    if (this.#sendState !== 'open' || !this.canSend) return false;
+    this.canSend = false;
+    this.#sent = QUEUED;
+    this.registry.sends.add(this, data);
+    return true;
+  }
+
+  /** The sender finds a sticky error with its next attempt, which repeats a send that has failed
+   *  for lack of memory. */
+  onSent(result: number, length: number): void {
+    if (this.#sent !== QUEUED) return;
+    this.#sent = NOT_SENT;
+    this.canSend = true;
+    try {
+      this.#sent = result === length ? result : this.shortSend(result);
+    } catch {
+      // See above.
+    }
+  }
+
+  /** Not `notifySend`: `canSend` is false after a part was sent. */
+  notifySent(): void {
+    const waiter = this.sendWaiter;
+    this.sendWaiter = null;
+    waiter?.notify();
+  }
+
+  /** Invariant 4. */
+  private sendQueued(): void {
+    if (this.#sent === QUEUED) this.registry.sends.run();
+  }
+
   trySend(data: Uint8Array): number {
+    if (this.#sent !== NOT_SENT) {
+      this.sendQueued();
+      const sent = this.#sent;
+      this.#sent = NOT_SENT;
+      if (sent !== NOT_SENT) return sent;
+    }
     if (this.#sendState !== 'open' && !this.checkSendState()) return 0;
     const sent = this.registry.addon.send(this.handle, data);
     return sent === data.length ? sent : this.shortSend(sent);
@@ -347,6 +398,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   /** ENOTCONN, for a connection that has already ended, is not an error here. */
   shutdown(how: 'send' | 'recv' | 'both'): void {
     if (this.#sendState === 'closed') return;
+    this.sendQueued();
     if (how !== 'recv' && !this.wasReset) this.shutdownSend();
     if (how !== 'send') this.shutdownRecv();
   }
@@ -385,6 +437,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   /** Reads the addresses while the descriptor is open, then leaves the table, then closes. */
   private closeDescriptor(reset: boolean): void {
     if (this.#sendState === 'closed') return;
+    this.sendQueued();
     this.#local = this.#connected ? this.local : UNNAMED;
     this.#remote = this.remote;
     this.#recvState = 'closed';
@@ -407,6 +460,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
 
   /** Ends this transport without closing its descriptor, which another one takes over. */
   detach(): DetachedSocket {
+    this.sendQueued();
     const { registry, canRecv, readUntilEagain } = this;
     const unread = this.#batched ?? undefined;
     this.#local = this.local;

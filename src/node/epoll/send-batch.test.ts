@@ -1,0 +1,71 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { withPairs } from '../../../test/support/sockets.ts';
+import type { Operation } from '../../index.ts';
+import { Event, group, run, sleep } from '../../index.ts';
+import type { Addon } from '../addon.ts';
+import { loadAddon } from '../addon.ts';
+import type { BatchSender } from './send-batch.ts';
+import { SendBatch } from './send-batch.ts';
+
+const { addon } = loadAddon();
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** A batch over a fake addon, which returns `results`, and senders that record their calls. */
+function makeBatch(capacity: number, results: readonly number[] = []) {
+  const log: string[] = [];
+  const sendEach: Addon['sendEach'] = (batch, count, data) => {
+    log.push(`send ${data.slice(0, count).map(String)}`);
+    for (let i = 0; i < count; i++) batch[2 * i + 1] = results[i] ?? data[i]?.length ?? 0;
+  };
+  const batch = new SendBatch({ sendEach } as Addon, capacity);
+  const sender = (handle: number): BatchSender => ({
+    handle,
+    onSent: (result, length) => log.push(`${handle}: ${result} of ${length}`),
+    notifySent: () => log.push(`wake ${handle}`),
+  });
+  return { batch, log, sender };
+}
+
+describe('a batch of sends', () => {
+  it('stores the result of each connection before it wakes the first task', () => {
+    const { batch, log, sender } = makeBatch(4, [3, -11]);
+    batch.add(sender(1), Buffer.from('one'));
+    batch.add(sender(2), Buffer.from('second'));
+    expect(batch.run()).toBe(2);
+    expect(log).toEqual(['send one,second', '1: 3 of 3', '2: -11 of 6', 'wake 1', 'wake 2']);
+    expect(batch.run()).toBe(0);
+  });
+
+  it('sends at once when it is full', () => {
+    const { batch, log, sender } = makeBatch(2);
+    batch.add(sender(1), Buffer.from('a'));
+    expect(log).toEqual([]);
+    batch.add(sender(2), Buffer.from('b'));
+    expect(log[0]).toBe('send a,b');
+  });
+});
+
+describe.runIf(addon !== undefined)('the sends of a turn on epoll', () => {
+  it('small messages of tasks that are ready together are sent by sendEach', async () => {
+    const each = vi.spyOn(addon ?? expect.fail(), 'sendEach');
+    await run(() =>
+      withPairs(4, function* (near, far): Operation<void> {
+        const start = new Event();
+        yield* group(function* (tasks): Operation<void> {
+          for (const socket of near)
+            tasks.spawn(function* (): Operation<void> {
+              yield* start.wait();
+              yield* socket.sendAll('hello');
+            });
+          yield* sleep(1);
+          start.set();
+        });
+        for (const socket of far) expect(String(yield* socket.recv())).toBe('hello');
+      }),
+    );
+    expect(each).toHaveBeenCalled();
+  });
+});

@@ -1,0 +1,162 @@
+/** Small sends of several tasks that run in the same turn: a backend may carry them out together. */
+import { describe, expect, it } from 'vitest';
+import type { Operation, Task } from '../../../src/index.ts';
+import { Event, group, sleep } from '../../../src/index.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, onPair, receiveText } from '../../support/sockets.ts';
+
+type Step = (tasks: readonly Task<unknown>[]) => Operation<unknown> | undefined;
+
+/** Runs the steps in tasks that become ready in the same turn, in this order. */
+function* together(...steps: Step[]): Operation<void> {
+  const start = new Event();
+  yield* group(function* (g): Operation<void> {
+    const tasks: Task<unknown>[] = [];
+    for (const step of steps) {
+      tasks.push(
+        g.spawn(function* (): Operation<void> {
+          yield* start.wait();
+          const operation = step(tasks);
+          if (operation !== undefined) yield* operation;
+        }),
+      );
+    }
+    yield* sleep(1);
+    start.set();
+  });
+}
+
+for (const backend of backends) {
+  describe(`sends of a turn on ${backend.name}`, () => {
+    expectNothingLeft(backend);
+
+    it('tasks that send on one connection in the same turn all send, in their order', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* together(
+          () => near.sendAll('a'),
+          () => near.sendAll('b'),
+          () => near.send('c'),
+          () => near.sendv([Buffer.from('d'), Buffer.from('e')]),
+          () => near.sendAll('f'),
+        );
+        near.shutdown('send');
+        expect(yield* receiveText(far)).toBe('abcdef');
+      }));
+
+    it('trySend sends after the sends of other tasks before it', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* together(
+          () => near.sendAll('a'),
+          () => void near.trySend('b'),
+          () => near.sendAll('c'),
+          () => undefined,
+        );
+        near.shutdown('send');
+        expect(yield* receiveText(far)).toBe('abc');
+      }));
+
+    it('bytes of a writer follow a send of the same turn', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* together(
+          () => near.sendAll('a'),
+          function* (): Operation<void> {
+            near.writer().write('b');
+            yield* near.writer().flush();
+          },
+          () => undefined,
+        );
+        near.shutdown('send');
+        expect(yield* receiveText(far)).toBe('ab');
+      }));
+
+    for (const end of ['shutdown', 'close'] as const) {
+      it(`a send that precedes a ${end} in the same turn is complete`, () =>
+        onPair(backend, function* (near, far): Operation<void> {
+          yield* together(
+            () => near.sendAll('a'),
+            () => void (end === 'close' ? near.close() : near.shutdown('send')),
+            () => undefined,
+          );
+          expect(yield* receiveText(far)).toBe('a');
+        }));
+    }
+
+    it('a send that precedes a reset in the same turn does not fail', () =>
+      onPair(backend, function* (near): Operation<void> {
+        yield* together(
+          () => near.sendAll('a'),
+          () => void near.reset(),
+          () => undefined,
+        );
+        expect(yield* failure(() => near.sendAll('b'))).toMatchObject({ code: 'ERR_CLOSED' });
+      }));
+
+    it('a send that precedes the cancellation of its task has happened', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        let hasSent = false;
+        yield* together(
+          function* (): Operation<void> {
+            yield* near.sendAll('a');
+            hasSent = true;
+            yield;
+            yield* near.sendAll('never sent');
+          },
+          ([sender]) => void sender?.cancel(),
+          () => undefined,
+        );
+        expect(hasSent).toBe(true);
+        near.shutdown('send');
+        expect(yield* receiveText(far)).toBe('a');
+      }));
+
+    it('a send to a peer that has reset the connection fails with its error', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        far.reset();
+        yield* failure(() => near.recv());
+        const errors: unknown[] = [];
+        function* send(): Operation<void> {
+          errors.push(yield* failure(() => near.sendAll('a')));
+        }
+        yield* together(send, send, () => undefined);
+        expect(errors.map((error) => (error as { code?: unknown }).code)).toEqual([
+          expect.stringMatching(/^(EPIPE|ECONNRESET)$/),
+          expect.stringMatching(/^(EPIPE|ECONNRESET)$/),
+        ]);
+      }));
+
+    it('a send whose memory is transferred in the same turn fails, or has happened', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        const data = new Uint8Array(100).fill(97);
+        yield* together(
+          function* (): Operation<void> {
+            yield* failure(function* (): Operation<void> {
+              yield* near.sendAll(data);
+              throw new Error('sent');
+            });
+          },
+          () => void structuredClone(data.buffer, { transfer: [data.buffer] }),
+          () => undefined,
+        );
+        near.shutdown('send');
+        expect(['', 'a'.repeat(100)]).toContain(yield* receiveText(far));
+      }));
+
+    it('a task that sends many messages sends them in order while other tasks are ready', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        const numbers = Array.from({ length: 500 }, (_, i) => `${i},`);
+        yield* together(
+          function* (): Operation<void> {
+            for (const number of numbers) yield* near.sendAll(number);
+            near.shutdown('send');
+          },
+          function* (): Operation<void> {
+            for (let i = 0; i < 500; i++) yield;
+          },
+          function* (): Operation<void> {
+            expect(yield* receiveText(far)).toBe(numbers.join(''));
+          },
+        );
+      }));
+  });
+}
