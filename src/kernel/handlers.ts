@@ -74,6 +74,7 @@ function onRecv(scheduler: Scheduler, task: TaskImpl, pollable: Pollable): void 
 function onSend(scheduler: Scheduler, task: TaskImpl, pollable: Pollable): void {
   const readiness = pollable?.readiness;
   if (!(readiness instanceof Readiness)) return throwUnknownReason(scheduler, task);
+  if (readiness.sendWaiter !== null) readiness.finishSend();
   if (readiness.sendWaiter !== null)
     return scheduler.throwLater(task, busy(task, 'send', readiness));
   if (readiness.canSend) return scheduler.ready(task);

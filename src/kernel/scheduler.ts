@@ -428,6 +428,11 @@ export class Scheduler {
     return this.#queue.length;
   }
 
+  /** False while `turn` has not run all tasks of the batch. */
+  get batchEnded(): boolean {
+    return this.#batchLeft === 0;
+  }
+
   get steps(): number {
     return this.#steps;
   }

@@ -13,7 +13,7 @@
  *     pump:
  *       repeat
  *         repeat         run up to 32 steps; before each batch, fire the deadlines that have passed
- *           when no task is ready: carry out the queued sends, which wakes their tasks
+ *           at the end of a batch: carry out the queued sends, which wakes their tasks
  *         until no task is ready, or 256 steps or 0.5 ms are over
  *         if 2 ms are over: stop
  *         if no task is ready after fewer than 4 steps: stop
@@ -205,7 +205,10 @@ export class NodeHost implements SchedulerHost, NetworkOwner, LoopObserver {
     const maxSteps = scheduler.steps + POLL_STEPS;
     let nextReading = scheduler.steps + this.#stride;
     let last = since;
-    while (scheduler.turn(this.#stride) === 0 || this.#sendQueued()) {
+    for (;;) {
+      const due = scheduler.turn(this.#stride);
+      const sent = scheduler.batchEnded && this.#sendQueued();
+      if (due > 0 && !sent) return true;
       if (scheduler.steps < nextReading) continue;
       const now = clock();
       this.#noteReading(scheduler, now);
@@ -214,7 +217,6 @@ export class NodeHost implements SchedulerHost, NetworkOwner, LoopObserver {
       if (scheduler.steps >= maxSteps || now - since >= POLL_MS) return false;
       nextReading = scheduler.steps + this.#stride;
     }
-    return true;
   }
 
   /** Tasks that begin to wait from now on have waited since `now`. */

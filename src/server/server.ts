@@ -282,6 +282,7 @@ export class ServerImpl implements Server, AdmissionPolicy {
 
   /** The sockets count for open connections, so that a message costs the server nothing. */
   #traffic(): { bytesReceived: number; bytesSent: number; stalled: number } {
+    this.network.sendQueued?.(); // Otherwise their senders would appear to be stalled.
     let { bytesReceived, bytesSent } = this.counters;
     let stalled = 0;
     for (const { socket } of this.open) {

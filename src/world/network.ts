@@ -105,8 +105,8 @@ export interface Network {
 
   /**
    * Carries out the queued sends (`Transport.queueSend`) and returns their number. The host calls
-   * it when no task is ready, and before it returns control to the event loop of the process;
-   * `poll()` does the same first. Absent: no send is queued.
+   * it at the end of a batch of tasks, and before it returns control to the event loop of the
+   * process; `poll()` does the same first. Absent: no send is queued.
    */
   sendQueued?(): number;
 

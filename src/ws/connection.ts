@@ -171,7 +171,7 @@ export class WebSocketConnection implements Disposable {
   /** @internal */
   sendNow(frame: readonly Uint8Array[]): number {
     const { socket } = this;
-    if (this.#sending.locked || socket.isSending) return 0;
+    if (this.#sending.locked || socket.isSending()) return 0;
     if (frame.length > 1 || this.#control.length > 0 || this.#pong !== null) return 0;
     if (this.#closeSent) throw alreadyClosed(socket);
     const bytes = frame[0] as Uint8Array;
@@ -421,7 +421,7 @@ export class WebSocketConnection implements Disposable {
 
   /** Invariant 3. */
   #sendControl(): void {
-    if (this.#sending.locked || this.socket.isSending) return;
+    if (this.#sending.locked || this.socket.isSending()) return;
     for (let due = this.#takeControl(); due.length > 0; due = this.#takeControl()) {
       const bytes = Buffer.concat(due);
       let count: number;

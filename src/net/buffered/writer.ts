@@ -213,7 +213,7 @@ export class Writer {
    */
   sendDue(waits: boolean): boolean {
     const atLeast = this.#waiting + this.#text.length;
-    if (!this.#autoFlush || atLeast === 0 || this.#socket.isSending) return true;
+    if (!this.#autoFlush || atLeast === 0 || this.#socket.isSending()) return true;
     if (!waits && atLeast * 2 < this.#highWaterMark) return true;
     const pieces = this.beginFlush();
     try {

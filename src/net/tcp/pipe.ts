@@ -93,7 +93,7 @@ class Pipe extends Step<number> {
   private begin(): void {
     const { from, to } = this;
     if (from.receiving !== null) throw busySocket('receive', from.name);
-    if (to.isSending) throw busySocket('send', to.name);
+    if (to.isSending()) throw busySocket('send', to.name);
     to.checkUnflushed();
     this.begun = true;
     from.receiving = this;

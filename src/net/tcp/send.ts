@@ -22,7 +22,7 @@ export abstract class Send<T, S extends Socket | Datagram> extends ReusableOpera
   next(): IteratorResult<Wait, T> {
     const { socket } = this;
     if (this.state === 'driven') {
-      if (socket.isSending) return this.throw(busySocket('send', socket.name));
+      if (socket.isSending()) return this.throw(busySocket('send', socket.name));
       this.state = 'begun';
       socket.sending = this;
       if (mustPause()) {

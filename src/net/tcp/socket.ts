@@ -206,7 +206,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
    */
   trySend(data: Uint8Array | string): number {
     const bytes = bytesOf(data);
-    if (this.isSending) throw busySocket('send', this.name);
+    if (this.isSending()) throw busySocket('send', this.name);
     if (this.#writer !== null) this.#writer.checkEmpty();
     const count = bytes.length === 0 ? 0 : this.transmit(bytes);
     if (count > 0) this.sendCompleted();
@@ -280,7 +280,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
     if (this.#closed) throw closedSocket(name);
     if (this.tls !== undefined) throw alreadyTls(name);
     if (this.receiving !== null || transport.recvWaiter !== null) throw busySocket('receive', name);
-    if (this.isSending || transport.sendWaiter !== null) throw busySocket('send', name);
+    if (this.isSending() || transport.sendWaiter !== null) throw busySocket('send', name);
     if (this.#tornAt >= 0) throw new TornError(name, this.#tornAt);
     this.checkDriven();
     // Before the first exchange, what a task has peeked at is the beginning of the handshake.
@@ -397,7 +397,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   }
 
   /** True: an operation is sending. One that is only queued is carried out first. @internal */
-  get isSending(): boolean {
+  isSending(): boolean {
     if (this.sending instanceof SendAll) this.sending.finishQueued();
     return this.sending !== null;
   }
@@ -451,7 +451,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   /** Throws if a send would overtake bytes of the writer. A flush in progress is ERR_BUSY instead.
    *  @internal */
   checkUnflushed(): void {
-    if (this.#writer !== null && !this.isSending) this.#writer.checkEmpty();
+    if (this.#writer !== null && !this.isSending()) this.#writer.checkEmpty();
   }
 
   /** For a receive: sends the bytes of an `autoFlush` writer that are due. False: the network does

@@ -161,7 +161,7 @@ export class Datagram implements Pollable, Disposable {
   // ---- sending ----
 
   /** @internal */
-  get isSending(): boolean {
+  isSending(): boolean {
     return this.sending !== null;
   }
 

@@ -5,8 +5,8 @@
  * the system calls of up to `capacity` tasks are made in one call into the addon.
  *
  * Invariants:
- *  1. A queued send is carried out before any other call on its connection has an effect, and
- *     before the host polls or returns control to the event loop of the process.
+ *  1. A queued send is carried out before any other call on its connection has an effect, and at
+ *     the end of the scheduler's batch at the latest: its task is ready again as if it had yielded.
  *  2. Each connection has its result before the first waiter is notified.
  */
 import type { Addon } from '../addon.ts';

@@ -297,13 +297,13 @@ export class EpollTransport
   }
 
   /** Invariant 4. */
-  private sendQueued(): void {
+  override finishSend(): void {
     if (this.#sent === QUEUED) this.registry.sends.run();
   }
 
   trySend(data: Uint8Array): number {
     if (this.#sent !== NOT_SENT) {
-      this.sendQueued();
+      this.finishSend();
       const sent = this.#sent;
       this.#sent = NOT_SENT;
       if (sent !== NOT_SENT) return sent;
@@ -398,7 +398,7 @@ export class EpollTransport
   /** ENOTCONN, for a connection that has already ended, is not an error here. */
   shutdown(how: 'send' | 'recv' | 'both'): void {
     if (this.#sendState === 'closed') return;
-    this.sendQueued();
+    this.finishSend();
     if (how !== 'recv' && !this.wasReset) this.shutdownSend();
     if (how !== 'send') this.shutdownRecv();
   }
@@ -437,7 +437,7 @@ export class EpollTransport
   /** Reads the addresses while the descriptor is open, then leaves the table, then closes. */
   private closeDescriptor(reset: boolean): void {
     if (this.#sendState === 'closed') return;
-    this.sendQueued();
+    this.finishSend();
     this.#local = this.#connected ? this.local : UNNAMED;
     this.#remote = this.remote;
     this.#recvState = 'closed';
@@ -460,7 +460,7 @@ export class EpollTransport
 
   /** Ends this transport without closing its descriptor, which another one takes over. */
   detach(): DetachedSocket {
-    this.sendQueued();
+    this.finishSend();
     const { registry, canRecv, readUntilEagain } = this;
     const unread = this.#batched ?? undefined;
     this.#local = this.local;

@@ -1,4 +1,4 @@
-/** Small sends of several tasks that run in the same turn: a backend may carry them out together. */
+/** Small sends of tasks that run in the same turn: a backend may carry them out together. */
 import { describe, expect, it } from 'vitest';
 import type { Operation, Task } from '../../../src/index.ts';
 import { Event, group, sleep } from '../../../src/index.ts';
@@ -140,6 +140,47 @@ for (const backend of backends) {
         );
         near.shutdown('send');
         expect(['', 'a'.repeat(100)]).toContain(yield* receiveText(far));
+      }));
+
+    it('a task that sends runs again before other tasks run twice', () =>
+      onPair(backend, function* (near): Operation<void> {
+        let turns = 0;
+        let turnsUntilSent = Infinity;
+        const count = function* (): Operation<void> {
+          for (let i = 0; i < 20; i++) {
+            turns++;
+            yield;
+          }
+        };
+        yield* together(
+          function* (): Operation<void> {
+            yield* near.sendAll('a');
+            turnsUntilSent = turns;
+          },
+          count,
+          count,
+        );
+        expect(turnsUntilSent).toBeLessThanOrEqual(4);
+      }));
+
+    it('another task may wait until the connection is writable, and send', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        const ends: string[] = [];
+        yield* together(
+          function* (): Operation<void> {
+            yield* near.sendAll('a');
+            ends.push('sent');
+          },
+          function* (): Operation<void> {
+            yield ['send', near];
+            yield* near.sendAll('b');
+            ends.push('writable');
+          },
+          () => undefined,
+        );
+        expect(ends.sort()).toEqual(['sent', 'writable']);
+        near.shutdown('send');
+        expect(yield* receiveText(far)).toBe('ab');
       }));
 
     it('a task that sends many messages sends them in order while other tasks are ready', () =>
