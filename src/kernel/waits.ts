@@ -51,13 +51,13 @@ export function mustPause(): boolean {
 
 /**
  * True if the running task may wait for its send to be carried out together with those of other
- * tasks: some are ready, and this step did not follow a pause or such a wait. So a task that sends
- * to many sockets waits once for each 128 operations.
+ * tasks: some are ready, and its last wait was to receive. So it waits for at most one send after
+ * each receive, and a task that a publisher has woken does not wait: meanwhile the publisher could
+ * fill its subscription.
  */
 export function mayWaitForSends(): boolean {
   const { task } = current;
-  if (task === null || task.scheduler.readyTasks === 0) return false;
-  return task.wait !== undefined && task.wait[0] !== 'send';
+  return task !== null && task.scheduler.readyTasks > 0 && task.wait?.[0] === 'recv';
 }
 
 /**

@@ -89,7 +89,7 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
   budget: number = OPERATION_BUDGET;
   /** The budget before a cancellation set it to 0; restored when control leaves that scope. */
   private savedBudget = 0;
-  /** The reason to wait; valid only in the state 'waiting'. */
+  /** The reason to wait in the state 'waiting'; otherwise the reason of the last wait. */
   wait: Wait = undefined;
   /** The scheduler's `readingMs` when the task began to wait. */
   waitsSince = 0;

@@ -122,9 +122,9 @@ export class SendSome extends StreamSend<number> {
 /**
  * `sendAll`: all bytes, in as many attempts as it takes.
  *
- * While other tasks are ready, the first attempt is queued, and the task waits for its result.
- * Nothing depends on that, because whatever could notice it carries out the send first: another
- * operation on the socket (`finishQueued`), a cancellation, a close (the transport).
+ * While other tasks are ready, the first attempt after a receive is queued, and the task waits for
+ * its result. Whatever could notice that carries out the send first: another operation on the
+ * socket (`finishQueued`), a cancellation, a close (the transport).
  */
 export class SendAll extends StreamSend<void> {
   protected get call(): string {

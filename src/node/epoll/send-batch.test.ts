@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { withPairs } from '../../../test/support/sockets.ts';
 import type { Operation } from '../../index.ts';
-import { Event, group, run, sleep } from '../../index.ts';
+import { group, run, sleep } from '../../index.ts';
 import type { Addon } from '../addon.ts';
 import { loadAddon } from '../addon.ts';
 import type { BatchSender } from './send-batch.ts';
@@ -53,15 +53,14 @@ describe.runIf(addon !== undefined)('the sends of a turn on epoll', () => {
     const each = vi.spyOn(addon ?? expect.fail(), 'sendEach');
     await run(() =>
       withPairs(4, function* (near, far): Operation<void> {
-        const start = new Event();
         yield* group(function* (tasks): Operation<void> {
           for (const socket of near)
             tasks.spawn(function* (): Operation<void> {
-              yield* start.wait();
+              yield* socket.recv();
               yield* socket.sendAll('hello');
             });
           yield* sleep(1);
-          start.set();
+          for (const socket of far) socket.trySend('x');
         });
         for (const socket of far) expect(String(yield* socket.recv())).toBe('hello');
       }),

@@ -1,29 +1,31 @@
 /** Small sends of tasks that run in the same turn: a backend may carry them out together. */
 import { describe, expect, it } from 'vitest';
-import type { Operation, Task } from '../../../src/index.ts';
-import { Event, group, sleep } from '../../../src/index.ts';
+import type { Operation, Socket, Task } from '../../../src/index.ts';
+import { group, sleep, sleepForever } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
-import { failure, onPair, receiveText } from '../../support/sockets.ts';
+import { failure, onPair, receiveText, withPairs } from '../../support/sockets.ts';
 
 type Step = (tasks: readonly Task<unknown>[]) => Operation<unknown> | undefined;
 
-/** Runs the steps in tasks that become ready in the same turn, in this order. */
-function* together(...steps: Step[]): Operation<void> {
-  const start = new Event();
-  yield* group(function* (g): Operation<void> {
-    const tasks: Task<unknown>[] = [];
-    for (const step of steps) {
-      tasks.push(
-        g.spawn(function* (): Operation<void> {
-          yield* start.wait();
-          const operation = step(tasks);
-          if (operation !== undefined) yield* operation;
-        }),
-      );
-    }
-    yield* sleep(1);
-    start.set();
+/** Runs the steps in tasks that receive a byte in the same turn, in this order. */
+function together(...steps: Step[]): Operation<void> {
+  return withPairs(steps.length, function* (near, far): Operation<void> {
+    yield* group(function* (g): Operation<void> {
+      const tasks: Task<unknown>[] = [];
+      for (const [i, step] of steps.entries()) {
+        const received = (near[i] as Socket).recv();
+        tasks.push(
+          g.spawn(function* (): Operation<void> {
+            yield* received;
+            const operation = step(tasks);
+            if (operation !== undefined) yield* operation;
+          }),
+        );
+      }
+      yield* sleep(1);
+      for (const socket of far) socket.trySend('x');
+    });
   });
 }
 
@@ -99,8 +101,7 @@ for (const backend of backends) {
           function* (): Operation<void> {
             yield* near.sendAll('a');
             hasSent = true;
-            yield;
-            yield* near.sendAll('never sent');
+            yield* sleepForever();
           },
           ([sender]) => void sender?.cancel(),
           () => undefined,
