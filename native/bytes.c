@@ -193,7 +193,9 @@ int32_t socket_send(int fd, const uint8_t *data, size_t length) {
   return sent_or_error(sent);
 }
 
+/* Memory that was detached after its send was queued has no bytes. */
 static int32_t send_on(Slot *slot, struct iovec *piece) {
+  if (piece->iov_len == 0) return 0;
   if (slot->tls == NULL) return socket_send(slot->fd, piece->iov_base, piece->iov_len);
   return tls_send(slot, piece, 1);
 }

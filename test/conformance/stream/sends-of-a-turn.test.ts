@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import type { Operation, Socket, Task } from '../../../src/index.ts';
 import { Event, group, sleep, sleepForever } from '../../../src/index.ts';
 import type { TestBackend } from '../../support/backends.ts';
-import { backends } from '../../support/backends.ts';
+import { backends, backendsWithTls } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
 import { failure, onPair, receiveText, withPairs } from '../../support/sockets.ts';
+import { onSecurePair } from '../../support/tls.ts';
 
 type Step = (tasks: readonly Task<unknown>[]) => Operation<unknown> | undefined;
 
@@ -37,6 +38,9 @@ function together(backend: TestBackend, ...steps: Step[]): Operation<void> {
 }
 
 for (const backend of backends) {
+  const tls = backendsWithTls.includes(backend) ? [['TLS', onSecurePair] as const] : [];
+  const pairs = [['TCP', onPair] as const, ...tls];
+
   describe(`sends of a turn on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
@@ -139,23 +143,26 @@ for (const backend of backends) {
         ]);
       }));
 
-    it('a send whose memory is transferred in the same turn fails, or has happened', () =>
-      onPair(backend, function* (near, far): Operation<void> {
-        const data = new Uint8Array(100).fill(97);
-        yield* together(
-          backend,
-          function* (): Operation<void> {
-            yield* failure(function* (): Operation<void> {
-              yield* near.sendAll(data);
-              throw new Error('sent');
-            });
-          },
-          () => void structuredClone(data.buffer, { transfer: [data.buffer] }),
-          () => undefined,
-        );
-        near.shutdown('send');
-        expect(['', 'a'.repeat(100)]).toContain(yield* receiveText(far));
-      }));
+    it.each(pairs)(
+      'a send over %s whose memory is transferred in the same turn fails, or has happened',
+      (_, on) =>
+        on(backend, function* (near, far): Operation<void> {
+          const data = new Uint8Array(100).fill(97);
+          yield* together(
+            backend,
+            function* (): Operation<void> {
+              yield* failure(function* (): Operation<void> {
+                yield* near.sendAll(data);
+                throw new Error('sent');
+              });
+            },
+            () => void structuredClone(data.buffer, { transfer: [data.buffer] }),
+            () => undefined,
+          );
+          near.shutdown('send');
+          expect(['', 'a'.repeat(100)]).toContain(yield* receiveText(far));
+        }),
+    );
 
     it('a task that sends runs again before other tasks run twice', () =>
       onPair(backend, function* (near): Operation<void> {
