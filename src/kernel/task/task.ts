@@ -316,10 +316,14 @@ class JoinOperation<T> extends LatchWait<T> {
   }
 }
 
-/** A task that waits for itself, or for a task that waits for it, would wait indefinitely. */
+/**
+ * A task that waits for itself, or for a task that waits for it, would wait indefinitely. A parent
+ * has a smaller id than its children, so the search ends at the first one that is older than
+ * `task`: at once if a task joins its child.
+ */
 function rejectJoinCycle(task: TaskImpl): void {
   const joiner = runningTask();
-  for (let at: TaskImpl | null = joiner; at !== null; at = at.parent) {
+  for (let at: TaskImpl | null = joiner; at !== null && at.id >= task.id; at = at.parent) {
     if (at !== task) continue;
     const target = task === joiner ? 'itself' : `its ancestor '${task.name}'`;
     const text = `Task '${joiner.name}' cannot join ${target}: neither of them could end`;

@@ -74,7 +74,7 @@ for (const backend of backends) {
               if (name !== 'busy') yield* receiveExactly(client, 4);
             }
             yield* eventually('all are served', () => server.stats().open === 4);
-            server.stop({ graceMs: 60 });
+            server.stop({ graceMs: 300 });
             yield* serving.join();
             const { cut, drained } = server.drainReport as DrainReport;
             const expected = [
