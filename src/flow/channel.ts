@@ -228,6 +228,12 @@ abstract class ReceiveOperation<T, R> extends WaitingOperation<R> {
   /** Ends a waiting receive, because the channel was closed. */
   abstract endWaiter(waiter: Waiter): void;
 
+  /** With a rendezvous, a sender depends on the receiver that waits. */
+  override isEmptied(): boolean {
+    const { capacity, size, senders } = this.channel;
+    return size === 0 && capacity > 0 && senders.size === 0;
+  }
+
   attempt(): R | typeof WOULD_WAIT {
     const item = this.channel.take();
     if (item !== WOULD_WAIT) return this.wrap(item as T);

@@ -148,6 +148,10 @@ export class SubscriptionImpl<T> implements Subscription<T> {
     if (this.#subscriber?.finished === true && receiverEnded) this.close();
   }
 
+  isEmpty(): boolean {
+    return this.#buffer.length === 0;
+  }
+
   /** Receives without waiting. */
   take(): IteratorResult<T, undefined> | typeof WOULD_WAIT {
     this.#noteReceiver(current.task);
@@ -191,6 +195,10 @@ class SubscriptionNext<T> extends WaitingOperation<IteratorResult<T, undefined>>
 
   attempt(): IteratorResult<T, undefined> | typeof WOULD_WAIT {
     return this.#subscription.take();
+  }
+
+  override isEmptied(): boolean {
+    return this.#subscription.isEmpty();
   }
 
   override describe(): string {

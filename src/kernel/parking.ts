@@ -106,6 +106,11 @@ export class Parking {
     return NO_RESOURCES;
   }
 
+  /** True: this is a receive from a queue, which is empty now. @internal */
+  isEmptied(): boolean {
+    return false;
+  }
+
   /** See ParkingOptions. */
   get external(): boolean {
     const { options } = this;

@@ -13,8 +13,8 @@
 
 /** A waiter: settled once, by `notify` or by `reject`. The kernel's tasks implement it. */
 export interface ReadinessWaiter {
-  /** The resource is ready: resumes the task in the next batch. */
-  notify(): void;
+  /** The resource is ready: resumes the task in the next batch, or in the current one. */
+  notify(inBatch?: boolean): void;
   /** The wait has failed: throws `error` into the task in the next batch. */
   reject(error: unknown): void;
 }

@@ -36,6 +36,31 @@ test('a task that becomes ready during a batch belongs to the next batch', () =>
   expect(batches).toEqual([1, 1, 2, 1]);
 });
 
+test('a task that is resumed in its batch runs before the tasks of the next batch', () => {
+  const log: string[] = [];
+  const resource = new Readiness();
+  playGroup(function* (g) {
+    g.spawn(function* () {
+      yield* readable(resource);
+      log.push('resumed');
+    });
+    g.spawn(function* () {
+      yield;
+      resource.recvWaiter?.notify(true);
+      resource.recvWaiter = null;
+      log.push('resumes it');
+      yield;
+      log.push('next batch');
+    });
+    g.spawn(function* () {
+      yield;
+      log.push('same batch');
+    });
+    yield;
+  });
+  expect(log).toEqual(['resumes it', 'resumed', 'same batch', 'next batch']);
+});
+
 test('tasks wake in the order in which their resources became ready', () => {
   const log: string[] = [];
   const resources = Object.fromEntries(['a', 'b', 'c'].map((name) => [name, new Readiness()]));

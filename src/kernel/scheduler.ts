@@ -316,6 +316,15 @@ export class Scheduler {
     this.#enqueue(task);
   }
 
+  /** As `ready`, but the task continues in the current batch, before all others. */
+  resume(task: TaskImpl): void {
+    if (this.#hooks !== null) this.callHook('taskWakes', task);
+    task.state = 'ready';
+    this.#queue.unshift(task);
+    this.#batchLeft++;
+    if (!this.#awake) this.#wakeHost();
+  }
+
   #enqueue(task: TaskImpl): void {
     task.state = 'ready';
     this.#queue.push(task);

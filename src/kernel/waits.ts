@@ -52,12 +52,15 @@ export function mustPause(): boolean {
 /**
  * True if the running task may wait for its send to be carried out together with those of other
  * tasks: some are ready, and its last wait was to receive. So it waits for at most one send after
- * each receive, and a task that a publisher has woken does not wait: meanwhile the publisher could
- * fill its subscription.
+ * each receive. A task that has received from a queue must have emptied it: at the end of the batch
+ * the queue then contains what it would contain if the task had not waited for the send.
  */
 export function mayWaitForSends(): boolean {
   const { task } = current;
-  return task !== null && task.scheduler.readyTasks > 0 && task.wait?.[0] === 'recv';
+  if (task === null || task.scheduler.readyTasks === 0) return false;
+  const { wait } = task; // of any type: a task may have caught the error for a wrong one
+  if (wait?.[0] === 'recv') return true;
+  return wait?.[0] === 'park' && wait[1] instanceof Parking && wait[1].isEmptied();
 }
 
 /**

@@ -13,7 +13,7 @@
  *     pump:
  *       repeat
  *         repeat         run up to 32 steps; before each batch, fire the deadlines that have passed
- *           at the end of a batch: carry out the queued sends, which wakes their tasks
+ *           at the end of a batch: carry out the queued sends; their tasks continue in this batch
  *         until no task is ready, or 256 steps or 0.5 ms are over
  *         if 2 ms are over: stop
  *         if no task is ready after fewer than 4 steps: stop

@@ -87,6 +87,11 @@ export class SimProcess implements SchedulerHost, Queue<TaskImpl>, RuntimeWorld 
     this.#simulator.becameReady(task);
   }
 
+  /** The decisions of the run select the next task, so there is no front. */
+  unshift(task: TaskImpl): void {
+    this.push(task);
+  }
+
   shift(): TaskImpl {
     this.length--;
     const { ready } = this.#simulator;

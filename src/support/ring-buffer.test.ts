@@ -14,6 +14,16 @@ test('a ring buffer returns its items in FIFO order', () => {
   expect(drain(queue)).toEqual([1, 2, 3]);
 });
 
+test('a ring buffer returns an item that was added at the front before all others', () => {
+  const queue = new RingBuffer<number>();
+  for (const item of [3, 4, 5, 6]) queue.push(item);
+  queue.unshift(2);
+  queue.unshift(1);
+  expect(drain(queue)).toEqual([1, 2, 3, 4, 5, 6]);
+  queue.unshift(7);
+  expect(drain(queue)).toEqual([7]);
+});
+
 test('a ring buffer grows while its items wrap around', () => {
   const queue = new RingBuffer<number>();
   for (let i = 0; i < 60; i++) queue.push(-i);

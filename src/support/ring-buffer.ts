@@ -4,6 +4,8 @@
 export interface Queue<T> {
   readonly length: number;
   push(item: T): void;
+  /** Adds an item that is removed next. */
+  unshift(item: T): void;
   /** Removes and returns the next item. The queue must not be empty. */
   shift(): T;
 }
@@ -13,7 +15,8 @@ const MAX_IDLE_SLOTS = 64;
 
 /**
  * A FIFO ring buffer, for the run queue of a scheduler (the deque `tasks` of the classic teaching
- * program) and for the items of a channel. `push` and `shift` are O(1), amortised over growth.
+ * program) and for the items of a channel. `push`, `unshift` and `shift` are O(1), amortised over
+ * growth.
  */
 export class RingBuffer<T> implements Queue<T> {
   /** The length is 0 or a power of two. A slot without an item is `undefined`. */
@@ -29,6 +32,13 @@ export class RingBuffer<T> implements Queue<T> {
   push(item: T): void {
     if (this.#length === this.#slots.length) this.#grow();
     this.#slots[(this.#head + this.#length) & (this.#slots.length - 1)] = item;
+    this.#length++;
+  }
+
+  unshift(item: T): void {
+    if (this.#length === this.#slots.length) this.#grow();
+    this.#head = (this.#head - 1) & (this.#slots.length - 1);
+    this.#slots[this.#head] = item;
     this.#length++;
   }
 

@@ -173,6 +173,10 @@ export class SubscriptionImpl implements TopicSubscription {
     this.#serveReceivers();
   }
 
+  isEmpty(): boolean {
+    return this.#buffer.length === 0 && this.#gapAtFront === null && this.#gapAtEnd === null;
+  }
+
   /** Receives without waiting. */
   take(): IteratorResult<TopicItem, undefined> | typeof WOULD_WAIT {
     this.#noteReceiver(current.task);
@@ -286,6 +290,10 @@ class NextItem extends WaitingOperation<IteratorResult<TopicItem, undefined>> {
 
   attempt(): IteratorResult<TopicItem, undefined> | typeof WOULD_WAIT {
     return this.#subscription.take();
+  }
+
+  override isEmptied(): boolean {
+    return this.#subscription.isEmpty();
   }
 
   override describe(): string {

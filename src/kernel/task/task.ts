@@ -227,10 +227,10 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
     this.moveToScope(scope);
   }
 
-  /** The resource is ready: resumes the task in the next batch. */
-  notify(): void {
+  notify(inBatch = false): void {
     this.scheduler.externalWaits--;
-    this.scheduler.ready(this);
+    if (inBatch) this.scheduler.resume(this);
+    else this.scheduler.ready(this);
   }
 
   /** The wait has failed: throws `error` in the next batch. The wait is already removed. */

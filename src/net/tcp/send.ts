@@ -186,7 +186,7 @@ export class SendAll extends StreamSend<void> {
   }
 
   protected attempt(): boolean {
-    if (this.queued) this.takeQueued();
+    if (this.queued && this.takeQueued()) return true;
     if (this.data.byteLength !== this.left) throw this.failChanged(this.data);
     while (this.data.length > 0) {
       const count = this.socket.transmit(this.data);
@@ -199,12 +199,16 @@ export class SendAll extends StreamSend<void> {
     return true;
   }
 
-  private takeQueued(): void {
+  /** Returns true if the queued attempt has sent everything. */
+  private takeQueued(): boolean {
     this.queued = false;
     this.sent = this.socket.transmit(this.data);
-    if (this.data.byteLength !== this.left) return;
-    this.data = this.data.subarray(this.sent);
-    this.left = this.data.length;
+    if (this.sent === this.left) return true;
+    if (this.data.byteLength === this.left) {
+      this.data = this.data.subarray(this.sent);
+      this.left = this.data.length;
+    }
+    return false;
   }
 
   protected result(): void {}

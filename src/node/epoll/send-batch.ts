@@ -6,7 +6,7 @@
  *
  * Invariants:
  *  1. A queued send is carried out before any other call on its connection has an effect, and at
- *     the end of the scheduler's batch at the latest: its task is ready again as if it had yielded.
+ *     the end of the scheduler's batch at the latest. Its task then continues in the same batch.
  *  2. Each connection has its result before the first waiter is notified.
  */
 import type { Addon } from '../addon.ts';
@@ -18,7 +18,7 @@ export interface BatchSender {
   readonly handle: number;
   /** `result` is what the addon's `send` would have returned for `length` bytes. */
   onSent(result: number, length: number): void;
-  /** Wakes the task that waits for the result. */
+  /** Wakes the task that waits for the result, which continues before all others. */
   notifySent(): void;
 }
 
@@ -39,14 +39,14 @@ export class SendBatch {
     this.#senders = new Array<BatchSender | null>(capacity).fill(null);
   }
 
-  /** Adds a send to the next run, which follows at once if the batch is full. */
+  /** Adds a send to the next run. If the batch is full, it is run before. */
   add(sender: BatchSender, data: Uint8Array): void {
+    if (this.#count === this.#capacity) this.run();
     const at = this.#count;
     this.#results[2 * at] = sender.handle;
     this.#data[at] = data;
     this.#senders[at] = sender;
     this.#count = at + 1;
-    if (this.#count === this.#capacity) this.run();
   }
 
   /** Carries out all sends. Returns their number. */
@@ -60,7 +60,8 @@ export class SendBatch {
       this.#data[i] = NO_BYTES;
       (this.#senders[i] as BatchSender).onSent(this.#results[2 * i + 1] as number, length);
     }
-    for (let i = 0; i < count; i += 1) {
+    // The last one that is woken continues first.
+    for (let i = count - 1; i >= 0; i -= 1) {
       const sender = this.#senders[i] as BatchSender;
       this.#senders[i] = null;
       sender.notifySent();

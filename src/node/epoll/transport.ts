@@ -293,7 +293,7 @@ export class EpollTransport
   notifySent(): void {
     const waiter = this.sendWaiter;
     this.sendWaiter = null;
-    waiter?.notify();
+    waiter?.notify(true);
   }
 
   /** Invariant 4. */

@@ -1,12 +1,39 @@
 /** Small sends of tasks that run in the same turn: a backend may carry them out together. */
 import { describe, expect, it } from 'vitest';
 import type { Operation, Socket, Task } from '../../../src/index.ts';
-import { Event, group, sleep, sleepForever } from '../../../src/index.ts';
+import { Broadcast, Channel, Event, group, sleep, sleepForever } from '../../../src/index.ts';
 import type { TestBackend } from '../../support/backends.ts';
 import { backends, backendsWithTls } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
 import { failure, onPair, receiveText, withPairs } from '../../support/sockets.ts';
 import { onSecurePair } from '../../support/tls.ts';
+
+/** A queue to which a task publishes without waiting; `next` receives from it. */
+interface Outbox {
+  publish(item: string): void;
+  next(): Operation<unknown>;
+}
+
+const CAPACITY = 8;
+
+/** The queues of clients. Each of them fails, or counts, if it has no space for an item. */
+const outboxes: Record<string, () => Outbox> = {
+  'a channel': () => {
+    const channel = new Channel<string>(CAPACITY);
+    return {
+      publish: (item) => expect(channel.trySend(item)).toBe(true),
+      next: () => channel.receive(),
+    };
+  },
+  'a broadcast': () => {
+    const broadcast = new Broadcast<string>({ capacity: CAPACITY, slow: 'fail' });
+    const subscription = broadcast.subscribe();
+    return {
+      publish: (item) => expect(broadcast.trySend(item)).toBe(true),
+      next: () => subscription.next(),
+    };
+  },
+};
 
 type Step = (tasks: readonly Task<unknown>[]) => Operation<unknown> | undefined;
 
@@ -185,6 +212,40 @@ for (const backend of backends) {
         );
         expect(turnsUntilSent).toBeLessThanOrEqual(4);
       }));
+
+    it.each(Object.entries(outboxes))(
+      'a task that sends what it receives from %s keeps up with turns of its capacity',
+      (_, make) =>
+        backend.run(() =>
+          withPairs(3, function* (near, far): Operation<void> {
+            const all = near.map(make);
+            const turns = 40;
+            yield* group(function* (g): Operation<void> {
+              for (const [i, socket] of near.entries()) {
+                g.spawn(function* (): Operation<void> {
+                  for (let left = turns * CAPACITY; left > 0; left--) {
+                    yield* (all[i] as Outbox).next();
+                    yield* socket.sendAll('x');
+                  }
+                });
+              }
+              yield* sleep(1);
+              for (let publisher = 0; publisher < 2; publisher++) {
+                g.spawn(function* (): Operation<void> {
+                  for (let turn = 0; turn < turns; turn++) {
+                    for (let i = 0; i < CAPACITY / 2; i++) for (const one of all) one.publish('x');
+                    yield;
+                  }
+                });
+              }
+            });
+            for (const socket of near) socket.shutdown('send');
+            for (const socket of far) {
+              expect(yield* receiveText(socket)).toBe('x'.repeat(turns * CAPACITY));
+            }
+          }),
+        ),
+    );
 
     it('another task may wait until the connection is writable, and send', () =>
       onPair(backend, function* (near, far): Operation<void> {

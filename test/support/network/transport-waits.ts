@@ -9,15 +9,15 @@ import type {
 
 export function readable(resource: Readiness): Promise<void> {
   if (resource.canRecv) return Promise.resolve();
-  return new Promise((notify, reject) => {
-    resource.recvWaiter = { notify, reject };
+  return new Promise((resolve, reject) => {
+    resource.recvWaiter = { notify: () => resolve(), reject };
   });
 }
 
 export function writable(resource: Readiness): Promise<void> {
   if (resource.canSend) return Promise.resolve();
-  return new Promise((notify, reject) => {
-    resource.sendWaiter = { notify, reject };
+  return new Promise((resolve, reject) => {
+    resource.sendWaiter = { notify: () => resolve(), reject };
   });
 }
 
