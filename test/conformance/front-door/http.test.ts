@@ -195,7 +195,7 @@ describe.each(backends.filter(({ real }) => real))('handOver.http on $name', (ba
 
   test('keepAliveTimeout and headersTimeout of the server apply', () => {
     const site = createServer({ connectionsCheckingInterval: 5, keepAliveTimeout: 5 }, hello);
-    site.headersTimeout = 20;
+    site.headersTimeout = 400;
     return backend.run(() =>
       withServer(
         handOver.http(site),
