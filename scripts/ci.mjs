@@ -36,8 +36,13 @@ const npmVersions = [10, 11, 12];
 const pnpmVersion = 10;
 
 const smoke = `node ${JSON.stringify(join(root, 'scripts/smoke-echo.mjs'))}`;
-/** The tests that depend on Node, and the test that a seed replays equally on every version. */
-const nodeTests = 'npx vitest run src/node src/interop src/sim/report/trace-hash test/conformance';
+/**
+ * The tests that depend on Node, and the test that a seed replays equally on every version. These
+ * stages look for differences to the first one, which last: a test that fails is repeated once, and
+ * vitest prints that.
+ */
+const repeat = '--retry 1';
+const nodeTests = `npx vitest run ${repeat} src/node src/interop src/sim/report/trace-hash test/conformance`;
 
 /** Programs in test/native/ that an emulator runs in seconds. */
 const arm64Cases = ['wrong-arguments', 'stale-handles', 'options', 'memory', 'datagrams', 'wake'];
@@ -123,7 +128,7 @@ async function testNative() {
 }
 
 async function testPortable() {
-  await run(`npm run test:unit && ${smoke}`, { env: { CORONET_BACKEND: 'portable' } });
+  await run(`npm run test:unit -- ${repeat} && ${smoke}`, { env: { CORONET_BACKEND: 'portable' } });
 }
 
 async function testOnNode(version) {

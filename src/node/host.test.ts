@@ -110,11 +110,13 @@ test('many computing tasks block the loop for at most a few steps', async () => 
       yield;
     }
   };
+  const parking = externalParking();
   const { ended } = drive(() =>
     group(function* (g) {
       for (let i = 0; i < 1000; i++) yield; // The host adapts to short steps.
       setImmediate(watch);
-      yield* sleep(1);
+      setImmediate(() => parking.wake());
+      yield* park(parking);
       for (let i = 0; i < 16; i++) g.spawn(compute);
     }),
   );
@@ -187,17 +189,21 @@ test('a task that was notified before an error in a delivery runs', async () => 
 });
 
 test('a task that is woken during a poll runs', async () => {
-  const parking = externalParking();
-  const { host, ended } = drive(function* () {
-    for (let i = 0; i < 10; i++) yield; // The network is polled after more than a few steps.
-    yield* park(parking);
-  });
-  const poll = (): number => {
-    parking.wake();
-    return 0;
+  const isWoken = (): Promise<boolean> => {
+    const parking = externalParking();
+    const { host, ended } = drive(function* () {
+      for (let i = 0; i < 10; i++) yield; // The network is polled after more than a few steps.
+      yield* park(parking);
+    });
+    const poll = (): number => {
+      parking.wake();
+      return 0;
+    };
+    host.network = { poll } as unknown as Network;
+    return Promise.race([ended.then(() => true), delay(500, false)]);
   };
-  host.network = { poll } as unknown as Network;
-  await ended;
+  // The network is not polled if the steps take longer than 2 ms.
+  await vi.waitFor(async () => expect(await isWoken()).toBe(true), 20_000);
 });
 
 test('a deadline before that of the set timer fires in time', async () => {

@@ -1,4 +1,7 @@
-/** The memory of an idle connection, as the slope between two numbers of connections. */
+/**
+ * The memory of an idle connection, as the slope between two numbers of connections. The compilers
+ * of V8 may add memory at any time, so the smaller of two slopes counts.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
@@ -60,9 +63,15 @@ test.runIf(loadAddon().addon !== undefined)(
       };
       const port = await number();
       await open(port, FEW, sockets);
-      const few = await heap();
-      await open(port, MORE, sockets);
-      expect(((await heap()) - few) / MORE).toBeLessThan(MAX_HEAP_BYTES);
+      const slopes: number[] = [];
+      let before = await heap();
+      for (let i = 0; i < 2; i++) {
+        await open(port, MORE, sockets);
+        const after = await heap();
+        slopes.push((after - before) / MORE);
+        before = after;
+      }
+      expect(Math.min(...slopes)).toBeLessThan(MAX_HEAP_BYTES);
     } finally {
       for (const socket of sockets) socket.destroy();
       server.kill();
