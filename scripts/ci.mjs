@@ -42,7 +42,8 @@ const smoke = `node ${JSON.stringify(join(root, 'scripts/smoke-echo.mjs'))}`;
  * vitest prints that.
  */
 const repeat = '--retry 1';
-const nodeTests = `npx vitest run ${repeat} src/node src/interop src/sim/report/trace-hash test/conformance`;
+const nodeFolders = 'src/node src/interop src/sim/report/trace-hash test/conformance';
+const nodeTests = `npx vitest run ${repeat} ${nodeFolders}`;
 
 /** Programs in test/native/ that an emulator runs in seconds. */
 const arm64Cases = ['wrong-arguments', 'stale-handles', 'options', 'memory', 'datagrams', 'wake'];
