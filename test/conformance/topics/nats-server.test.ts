@@ -206,13 +206,14 @@ function* readyz(address: SocketAddress): Operation<string> {
 function chat(
   serverOf: (gateway: string) => string,
   disturb: () => Operation<void>,
+  settleMs = 0,
 ): Promise<ChatJournal> {
   const natsOf = (name: string): NatsOptions => ({
     servers: serverOf(name),
     ...FAST,
     maxDisconnectedMs: 1000,
   });
-  const scenario = () => chatWithServers({ messages: 200, faults: 3, natsOf, disturb });
+  const scenario = () => chatWithServers({ messages: 200, faults: 3, natsOf, disturb, settleMs });
   return run(timeout(LIMIT_MS, scenario));
 }
 
@@ -240,7 +241,7 @@ function chats(): void {
       const server = servers[GATEWAYS.indexOf(name)] as NatsServer;
       return server.address;
     };
-    const journal = await chat(serverOf, () => until(servers[0].kill()));
+    const journal = await chat(serverOf, () => until(servers[0].kill()), 500);
     // The killed server may have confirmed messages of its client that it has not forwarded.
     expectNothingLost(journal, GATEWAYS.slice(1));
   });

@@ -385,15 +385,15 @@ for (const backend of backends) {
       return backend.run(() =>
         withWs(
           function* (ws): Operation<void> {
-            yield* sleep(150);
+            yield* sleep(600);
             yield* echoMessages(ws);
           },
           function* (ws): Operation<void> {
-            yield* moveOnAfter(300, () => ws.receive());
+            yield* moveOnAfter(900, () => ws.receive());
             yield* ws.send('still here');
             expect(yield* ws.receive()).toBe('still here');
           },
-          { server: { pingIntervalMs: 20, pongTimeoutMs: 30 } },
+          { server: { pingIntervalMs: 20, pongTimeoutMs: 400 } },
         ),
       );
     });

@@ -19,6 +19,8 @@ export interface ChatOptions {
   integer(least: number, most: number): number;
   /** The pauses of senders and receivers. */
   pauseMs(): number;
+  /** Pause before the first message, in which a cluster learns of subscriptions. Default 0. */
+  readonly settleMs?: number;
 }
 
 /** One message in the stream of a subscriber. The numbers of a gateway survive its crashes. */
@@ -103,16 +105,18 @@ export interface ServerChat {
   readonly faults: number;
   natsOf(gateway: string): NatsOptions;
   disturb(): Operation<void>;
+  /** As in ChatOptions. */
+  readonly settleMs?: number;
 }
 
 /** Runs a chat with real servers until all gateways are done. */
 export function* chatWithServers(chat: ServerChat): Operation<ChatJournal> {
-  const { messages, faults, natsOf } = chat;
+  const { messages, faults, natsOf, settleMs = 0 } = chat;
   const journal = new ChatJournal();
   const pauseMs = (): number => randomInteger(0, 3);
   return yield* group(function* (tasks): Operation<ChatJournal> {
     for (const name of GATEWAYS) {
-      const options = { messages, nats: natsOf(name), integer: randomInteger, pauseMs };
+      const options = { messages, nats: natsOf(name), integer: randomInteger, pauseMs, settleMs };
       tasks.spawn(() => gateway(name, journal, options), { daemon: true });
     }
     for (let fault = 1; fault <= faults; fault++) {
@@ -187,6 +191,8 @@ function* send(
   journal: ChatJournal,
   options: ChatOptions,
 ): Operation<never> {
+  const { settleMs = 0 } = options;
+  if (settleMs > 0) yield* sleep(settleMs);
   let unconfirmed: number[] = [];
   for (let count = 1; ; count++) {
     const kind = count > options.messages ? 'last' : 'message';
