@@ -36,14 +36,8 @@ const npmVersions = [10, 11, 12];
 const pnpmVersion = 10;
 
 const smoke = `node ${JSON.stringify(join(root, 'scripts/smoke-echo.mjs'))}`;
-/**
- * The tests that depend on Node, and the test that a seed replays equally on every version. These
- * stages look for differences to the first one, which last: a test that fails is repeated once, and
- * vitest prints that.
- */
-const repeat = '--retry 1';
-const nodeFolders = 'src/node src/interop src/sim/report/trace-hash test/conformance';
-const nodeTests = `npx vitest run ${repeat} ${nodeFolders}`;
+/** The tests that depend on Node, and the test that a seed replays equally on every version. */
+const nodeTests = 'npx vitest run src/node src/interop src/sim/report/trace-hash test/conformance';
 
 /** Programs in test/native/ that an emulator runs in seconds. */
 const arm64Cases = ['wrong-arguments', 'stale-handles', 'options', 'memory', 'datagrams', 'wake'];
@@ -80,7 +74,7 @@ function isWanted(title) {
 const children = new Set();
 /** Installations by their folders. */
 const installs = new Map();
-/** The output of a stage in a lane, which is printed as a whole. */
+/** The output of a stage in a lane, in pieces. It is printed when the stage has ended. */
 const stageOutput = new AsyncLocalStorage();
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => fail(`received ${signal}`));
@@ -88,34 +82,29 @@ setTimeout(() => fail(`not finished after ${limitMs / 60_000} minutes`), limitMs
 
 const times = [];
 await runStages(stages);
-await Promise.all(
-  lanes.map((lane) => runStages(lane, (stage) => stageOutput.run({ chunks: [] }, stage))),
-);
+await Promise.all(lanes.map((lane) => stageOutput.run([], () => runStages(lane))));
 process.stdout.write(`\n${times.join('\n')}\n${seconds(began).padStart(8)}  total\n`);
 
-async function runStages(list, around = (stage) => stage()) {
+async function runStages(list) {
   for (const [name, stage] of list.filter(([title]) => isWanted(title))) {
-    await around(async () => {
-      print(`\n=== ${name}\n`);
-      const start = Date.now();
-      await stage();
-      times.push(`${seconds(start).padStart(8)}  ${name}`);
-      print(`=== ${name}: passed in ${seconds(start)}\n`);
-      flush();
-    });
+    print(`\n=== ${name}\n`);
+    const start = Date.now();
+    await stage();
+    times.push(`${seconds(start).padStart(8)}  ${name}`);
+    print(`=== ${name}: passed in ${seconds(start)}\n`);
+    flush();
   }
 }
 
 function print(text) {
   const output = stageOutput.getStore();
   if (output === undefined) process.stdout.write(text);
-  else output.chunks.push(text);
+  else output.push(text);
 }
 
-/** Prints what the current stage has printed so far. */
 function flush() {
   const output = stageOutput.getStore();
-  if (output !== undefined) process.stdout.write(output.chunks.splice(0).join(''));
+  if (output !== undefined) process.stdout.write(output.splice(0).join(''));
 }
 
 async function testSite() {
@@ -129,7 +118,7 @@ async function testNative() {
 }
 
 async function testPortable() {
-  await run(`npm run test:unit -- ${repeat} && ${smoke}`, { env: { CORONET_BACKEND: 'portable' } });
+  await run(`npm run test:unit && ${smoke}`, { env: { CORONET_BACKEND: 'portable' } });
 }
 
 async function testOnNode(version) {
@@ -324,8 +313,7 @@ function linkOnce(target, link) {
 async function run(line, { cwd = root, env = {}, path, onlyPath } = {}) {
   print(`$ ${line}\n`);
   const joined = path === undefined ? process.env.PATH : `${path}${delimiter}${process.env.PATH}`;
-  const isCollected = stageOutput.getStore() !== undefined;
-  const out = isCollected ? 'pipe' : 'inherit';
+  const out = stageOutput.getStore() === undefined ? 'inherit' : 'pipe';
   const child = spawn(line, {
     cwd,
     shell: true,
@@ -338,8 +326,7 @@ async function run(line, { cwd = root, env = {}, path, onlyPath } = {}) {
   }
   children.add(child);
   const code = await new Promise((resolve, reject) => {
-    child.on(isCollected ? 'close' : 'exit', (status, signal) => resolve(status ?? signal));
-    child.on('error', reject);
+    child.on('close', (status, signal) => resolve(status ?? signal)).on('error', reject);
   });
   children.delete(child);
   if (code !== 0) fail(`'${line}' ended with ${code}`);
@@ -348,8 +335,16 @@ async function run(line, { cwd = root, env = {}, path, onlyPath } = {}) {
 function fail(reason) {
   flush();
   process.stderr.write(`\nci: ${reason}\n`);
-  for (const { pid } of children) process.kill(-pid, 'SIGKILL');
+  for (const { pid } of children) killGroup(pid);
   process.exit(1);
+}
+
+function killGroup(pid) {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
 }
 
 function seconds(since) {

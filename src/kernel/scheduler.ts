@@ -22,8 +22,9 @@
  *
  * Invariants:
  *  1. The order is FIFO. A batch consists of the tasks that are ready when it begins. Tasks that
- *     become ready during a batch belong to the next one. Timers fire between batches, ordered by
- *     time and then by the order of arming.
+ *     become ready during a batch belong to the next one. The exception is `resume`, at most once
+ *     for a task in a batch: its wait, for a queued send, counts as none. Timers fire between
+ *     batches, ordered by time and then by the order of arming.
  *  2. A task is in the run queue exactly while it is ready.
  *  3. Each wait is settled exactly once (handlers.ts registers and aborts waits).
  *  4. A cancellation is always delivered in a step of its own. A task that catches its

@@ -2,34 +2,44 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation, Socket, Task } from '../../../src/index.ts';
 import { Broadcast, Channel, Event, group, sleep, sleepForever } from '../../../src/index.ts';
+import { localTopics } from '../../../src/topics.ts';
 import type { TestBackend } from '../../support/backends.ts';
 import { backends, backendsWithTls } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
 import { failure, onPair, receiveText, withPairs } from '../../support/sockets.ts';
 import { onSecurePair } from '../../support/tls.ts';
 
-/** A queue to which a task publishes without waiting; `next` receives from it. */
+/** A queue; `next` receives from it. */
 interface Outbox {
-  publish(item: string): void;
+  /** Does not wait. Fails, or lets `next` fail, if the queue is full. */
+  publish(item: string): Operation<unknown> | undefined;
   next(): Operation<unknown>;
 }
 
 const CAPACITY = 8;
 
-/** The queues of clients. Each of them fails, or counts, if it has no space for an item. */
-const outboxes: Record<string, () => Outbox> = {
-  'a channel': () => {
+/** The queues of clients. */
+const outboxes: Record<string, () => Operation<Outbox>> = {
+  *'a channel'(): Operation<Outbox> {
     const channel = new Channel<string>(CAPACITY);
     return {
-      publish: (item) => expect(channel.trySend(item)).toBe(true),
+      publish: (item) => void expect(channel.trySend(item)).toBe(true),
       next: () => channel.receive(),
     };
   },
-  'a broadcast': () => {
+  *'a broadcast'(): Operation<Outbox> {
     const broadcast = new Broadcast<string>({ capacity: CAPACITY, slow: 'fail' });
     const subscription = broadcast.subscribe();
     return {
-      publish: (item) => expect(broadcast.trySend(item)).toBe(true),
+      publish: (item) => void broadcast.trySend(item),
+      next: () => subscription.next(),
+    };
+  },
+  *'a topic'(): Operation<Outbox> {
+    const topics = yield* localTopics();
+    const subscription = yield* topics.subscribe('topic', { capacity: CAPACITY, slow: 'fail' });
+    return {
+      publish: (item) => topics.publish('topic', item),
       next: () => subscription.next(),
     };
   },
@@ -218,7 +228,8 @@ for (const backend of backends) {
       (_, make) =>
         backend.run(() =>
           withPairs(3, function* (near, far): Operation<void> {
-            const all = near.map(make);
+            const all: Outbox[] = [];
+            for (const _ of near) all.push(yield* make());
             const turns = 40;
             yield* group(function* (g): Operation<void> {
               for (const [i, socket] of near.entries()) {
@@ -233,7 +244,12 @@ for (const backend of backends) {
               for (let publisher = 0; publisher < 2; publisher++) {
                 g.spawn(function* (): Operation<void> {
                   for (let turn = 0; turn < turns; turn++) {
-                    for (let i = 0; i < CAPACITY / 2; i++) for (const one of all) one.publish('x');
+                    for (let i = 0; i < CAPACITY / 2; i++) {
+                      for (const one of all) {
+                        const operation = one.publish('x');
+                        if (operation !== undefined) yield* operation;
+                      }
+                    }
                     yield;
                   }
                 });
